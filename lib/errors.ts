@@ -157,12 +157,11 @@ export class OAuthFlowError extends Error {
 
   /** What `JSON.stringify` shows: the public members, never a secret. */
   toJSON(): Record<string, unknown> {
-    const { name, message } = this
-    return { name, message, ...this }
+    return { name: this.name, message: this.message, ...Object.fromEntries(Object.entries(this)) }
   }
 
   /** Recognises errors of every copy and build of this library. */
-  static [Symbol.hasInstance](value: unknown): boolean {
+  static override [Symbol.hasInstance](value: unknown): boolean {
     if (typeof value !== 'object' || value === null) return false
     const names = (value as Record<symbol, unknown>)[brand]
     return Array.isArray(names) && names.includes(this.errorName)

@@ -1,0 +1,112 @@
+import { getAdapter } from 'axios'
+import type { AxiosAdapter, AxiosInstance, AxiosRequestConfig, InternalAxiosRequestConfig } from 'axios'
+import { OAuthFlowError } from './errors'
+import { Exchange } from './exchange'
+import { finalUrl } from './protected-urls'
+import { redactError, redactResponse } from './redact'
+import type { ResourceClient } from './resource-client'
+
+/** A provider as the adapter sees it. */
+export interface ResourceClientHolder {
+  readonly resourceClient: ResourceClient
+}
+
+/** Per request, in axios's config: see `OAuthRequestOptions`. */
+export interface OAuthRequestOptions {
+  /** Scope this operation needs; more access is asked for first where it is not granted yet. */
+  readonly scope?: string
+  /** The provider for this request, where many users share one instance. */
+  readonly provider?: ResourceClientHolder
+}
+
+const decoration = Symbol('axios-oauth2.adapter')
+
+interface DecoratedAdapter extends AxiosAdapter {
+  [decoration]?: { readonly client: ResourceClient; readonly original: AxiosRequestConfig['adapter'] }
+}
+
+/**
+ * Puts one request interceptor and one response interceptor on an instance: the first decorates the request's adapter,
+ * whatever it is at that moment; the second redacts what the application is handed. The function returned removes both
+ * and rejects what is waiting with `OAUTH_ABORTED`.
+ */
+export function attach(instance: AxiosInstance, client: ResourceClient): () => void {
+  const detached = new AbortController()
+  const onRequest = instance.interceptors.request.use((config) => decorate(config, client, detached.signal), null, {
+    synchronous: true,
+    runWhen: (config) => config.oauth !== false,
+  })
+  const onResponse = instance.interceptors.response.use(redactResponse, (error: unknown) =>
+    Promise.reject(redactError(error) as Error),
+  )
+  return () => {
+    instance.interceptors.request.eject(onRequest)
+    instance.interceptors.response.eject(onResponse)
+    detached.abort(detachedError())
+  }
+}
+
+/** A config that comes back from a retry carries the decorated adapter; the one beneath is decorated, once. */
+function decorate(
+  config: InternalAxiosRequestConfig,
+  client: ResourceClient,
+  detached: AbortSignal,
+): InternalAxiosRequestConfig {
+  const before = (config.adapter as DecoratedAdapter | undefined)?.[decoration]
+  const original = before !== undefined && before.client === client ? before.original : config.adapter
+  const adapter: DecoratedAdapter = (request) => {
+    // What the application is handed, and may send again, is its own adapter.
+    if (original === undefined) delete request.adapter
+    else request.adapter = original
+    return authorized(request, client, detached)
+  }
+  adapter[decoration] = { client, original }
+  config.adapter = adapter
+  return config
+}
+
+/** Sends a request with the token if it goes to the resource and the caller has not authorized it in another way. */
+function authorized(
+  config: InternalAxiosRequestConfig,
+  attached: ResourceClient,
+  detached: AbortSignal,
+): ReturnType<AxiosAdapter> {
+  const send = getAdapter(config.adapter, config)
+  const { oauth } = config
+  const client = typeof oauth === 'object' ? (oauth.provider?.resourceClient ?? attached) : attached
+  if (oauth === false || isAuthorizedByCaller(config)) return send(config)
+  const placement = client.urls.place(config)
+  if (placement === 'outside') return send(config)
+  if (placement === 'userinfo') return Promise.reject(userinfo(config))
+  const exchange = new Exchange({ client, config, send, detached })
+  const tokens = typeof oauth === 'object' && oauth.scope !== undefined ? undefined : client.source.usable()
+  return tokens !== undefined && isPlainBody(config.data) ? exchange.runAtOnce(tokens) : exchange.run()
+}
+
+/** An `Authorization` header in any letter case, or `auth` with a name or password. An empty `auth` is none. */
+function isAuthorizedByCaller({ headers, auth }: InternalAxiosRequestConfig): boolean {
+  if (auth !== undefined && ((auth.username ?? '') !== '' || (auth.password ?? '') !== '')) return true
+  for (const name of Object.keys(headers)) {
+    if (name.length === 13 && name.toLowerCase() === 'authorization') return Boolean(headers[name])
+  }
+  return false
+}
+
+/** A body that is sent with equal bytes however often. */
+function isPlainBody(data: unknown): boolean {
+  return typeof data !== 'object' || data === null || ArrayBuffer.isView(data)
+}
+
+function userinfo(config: InternalAxiosRequestConfig): OAuthFlowError {
+  return new OAuthFlowError('The URL of the request holds a user name or password, which would replace the token.', {
+    code: 'OAUTH_CONFLICT',
+    endpoint: finalUrl(config),
+    hint: 'Take the user name out of the URL, or set `oauth: false` on the request.',
+  })
+}
+
+function detachedError(): OAuthFlowError {
+  return new OAuthFlowError('The provider was detached from the axios instance while the request waited for a token.', {
+    code: 'OAUTH_ABORTED',
+  })
+}

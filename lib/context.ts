@@ -1,0 +1,172 @@
+import { withDeadline } from './deadline'
+import { Events } from './events'
+import { Http, type Transport } from './http'
+import type { Lease } from './lease'
+import { knownServer, openLease, type LeaseState } from './lease-state'
+import { Mutex } from './mutex'
+import { speaksResourceParameter } from './need'
+import type { AuthorizationServerMetadata, ProtectedResourceMetadata } from './protocol/metadata'
+import { canonicalResource } from './protocol/resource'
+import { freshness } from './protocol/lifetime'
+import type { Settings } from './settings'
+import type { DiscoveredServer, GrantRecord, KnownClient, TokenSet } from './storage/record'
+import { Session } from './storage/session'
+import { Store } from './storage/store'
+
+/** Milliseconds that work under the lock may take; its requests have shorter deadlines of their own. */
+const leaseDeadline = 30_000
+
+/**
+ * The state that `Discovery`, `Registrar`, `PkceFlow` and `TokenEndpoint` share, behind one lock: what was discovered, as
+ * which client we are known, the tokens and their expiry. Reading is free; changing needs a {@link Lease}, and
+ * {@link OAuthContext.exclusive} is the only source of one. The counterpart of the MCP Python SDK's `OAuthContext`.
+ */
+export class OAuthContext {
+  readonly settings: Settings
+  readonly events: Events = new Events()
+  readonly http: Http
+  /** The lock. It guards the acquisition of a token and nothing else: never a request of the application, nor a person. */
+  readonly lock: Mutex = new Mutex()
+  readonly #store: Store
+  readonly #session: Session
+  readonly #state: LeaseState
+  #loaded = false
+
+  /** `transport`: what requests of our own take from the attached instance. Default: axios's own defaults. */
+  constructor(settings: Settings, transport: () => Transport = () => ({})) {
+    const { serverUrl, storage, now, requestTimeout, metadataMaxAge: maxAge } = settings
+    this.settings = settings
+    this.http = new Http({ transport, deadline: requestTimeout })
+    this.#store = new Store({ storage, events: this.events, origin: new URL(serverUrl).origin })
+    this.#session = new Session(this.#store, {
+      serverUrl: canonicalResource(serverUrl),
+      partition: settings.partition ?? null,
+      issuer: settings.pinnedIssuer ?? null,
+      client: settings.clientInformation?.client_id ?? settings.clientMetadataUrl ?? null,
+    })
+    this.#state = { session: this.#session, store: this.#store, now, maxAge, server: undefined, staleBefore: 0 }
+  }
+
+  /** Whether the storage has been read and memory can answer. */
+  get loaded(): boolean {
+    return this.#loaded
+  }
+
+  /** Reads the storage once, before the first use. Rejects with `OAUTH_STORE_READ` or `OAUTH_STORE_CORRUPT`. */
+  async load(): Promise<void> {
+    if (this.#loaded) return
+    await this.lock.run(async () => {
+      if (!this.#loaded) await this.#session.load()
+      this.#loaded = true
+    })
+  }
+
+  /**
+   * Runs work with a {@link Lease}: under the lock of this context and, where the storage has one, the storage's, after
+   * the stored records have been read again. Rejects with `OAUTH_STORE_LOCK` (retryable) when the lock cannot be had in
+   * 15 s, and with `OAUTH_TIMEOUT` when the work takes longer than 30 s; either way the next caller gets the lock.
+   */
+  exclusive<T>(work: (lease: Lease) => Promise<T>): Promise<T> {
+    return this.lock.run(async () => {
+      if (!this.#loaded) await this.#session.load()
+      return this.#locked(work, 3)
+    })
+  }
+
+  async #locked<T>(work: (lease: Lease) => Promise<T>, tries: number): Promise<T> {
+    const key = await this.#session.lockKey()
+    const outcome = await this.#store.exclusive(key, async () => {
+      await this.#store.flush()
+      await this.#session.load()
+      this.#loaded = true
+      // Another process may have moved the session to another grant while this one waited for the lock.
+      if (tries > 1 && (await this.#session.lockKey()) !== key) return { moved: true as const }
+      return { moved: false as const, value: await this.#leased(work) }
+    })
+    return outcome.moved ? this.#locked(work, tries - 1) : outcome.value
+  }
+
+  async #leased<T>(work: (lease: Lease) => Promise<T>): Promise<T> {
+    const { lease, end } = openLease(this.#state)
+    try {
+      return await withDeadline(() => work(lease), leaseDeadline, 'changing the session')
+    } finally {
+      end()
+    }
+  }
+
+  /** The grant in use, as last read or written. */
+  get grant(): GrantRecord | undefined {
+    return this.#session.grant
+  }
+
+  /** The authorization server in use. */
+  get server(): DiscoveredServer | undefined {
+    return knownServer(this.#state)
+  }
+
+  get protectedResourceMetadata(): ProtectedResourceMetadata | undefined {
+    return this.server?.protectedResource as ProtectedResourceMetadata | undefined
+  }
+
+  get authorizationServerMetadata(): AuthorizationServerMetadata | undefined {
+    return this.server?.authorizationServer as AuthorizationServerMetadata | undefined
+  }
+
+  /** The client as which we are known, with how it came to be known. */
+  get clientInformation(): KnownClient | undefined {
+    return this.grant?.client
+  }
+
+  get currentTokens(): TokenSet | undefined {
+    return this.grant?.tokens
+  }
+
+  /** When the current access token expires, in milliseconds since the epoch; undefined when that is unknown. */
+  get tokenExpiresAt(): number | undefined {
+    return this.currentTokens?.expiresAt
+  }
+
+  /** Whether several processes may share the storage. */
+  get sharedBetweenProcesses(): boolean {
+    return this.#store.lockable
+  }
+
+  /** Whether there is an access token that has not expired; one of unknown lifetime counts until it is refused. */
+  isTokenValid(): boolean {
+    const tokens = this.currentTokens
+    return tokens !== undefined && freshness(tokens, this.settings.now()) !== 'expired'
+  }
+
+  /** Whether refresh token and client identity are both known. */
+  canRefreshToken(): boolean {
+    return this.currentTokens?.refresh_token !== undefined && this.clientInformation !== undefined
+  }
+
+  /** The resource that tokens are asked for: the configured one, else the metadata's own spelling, else the server URL. */
+  getResourceUrl(): string {
+    const { resource, serverUrl } = this.settings
+    if (typeof resource === 'string' && resource !== 'auto') return resource
+    return this.protectedResourceMetadata?.resource ?? canonicalResource(serverUrl)
+  }
+
+  /**
+   * Whether the `resource` parameter (RFC 8707) is sent: when resource metadata is known, or the triggering request spoke
+   * MCP 2025-06-18 or later. Servers before that refuse the parameter.
+   */
+  shouldIncludeResourceParam(protocolVersion?: string): boolean {
+    if (this.settings.resource === false) return false
+    if (this.server !== undefined && this.server.legacy === undefined) return true
+    return speaksResourceParameter(protocolVersion)
+  }
+
+  /** Tokens, secrets and verifiers are in no rendering. */
+  toJSON(): Record<string, unknown> {
+    const { serverUrl, partition } = this.settings
+    return { serverUrl, partition, issuer: this.server?.issuer, tokenExpiresAt: this.tokenExpiresAt }
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `OAuthContext ${JSON.stringify(this.toJSON())}`
+  }
+}

@@ -1,0 +1,227 @@
+import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig } from 'axios'
+import { prepareBody, type Replay } from './body'
+import { isOAuthFlowError, OAuthFlowError } from './errors'
+import type { Need, Refusal } from './need'
+import { patienceOf, type Patience } from './patience'
+import { readChallenge } from './protocol/challenge'
+import { redactError, redactResponse } from './redact'
+import { dress } from './request-dress'
+import type { ResourceClient } from './resource-client'
+import type { TokenSet } from './storage/record'
+import { finalUrl } from './protected-urls'
+
+/** What one sending came to: a response, with the error that axios made of it if it did, or only an error. */
+interface Outcome {
+  readonly response?: AxiosResponse
+  readonly error?: unknown
+}
+
+/**
+ * One request of the application: send, and if the resource refuses the token, renew and send once more; if it asks for
+ * more scope, widen and send once more. The application's interceptors and transforms run around it, once.
+ */
+export class Exchange {
+  readonly #client: ResourceClient
+  readonly #config: InternalAxiosRequestConfig
+  readonly #send: AxiosAdapter
+  readonly #detached: AbortSignal
+  #patience: Patience | undefined
+  #replay: Replay = 'possible'
+  #renewed = false
+  #widened = false
+
+  constructor(o: {
+    client: ResourceClient
+    config: InternalAxiosRequestConfig
+    send: AxiosAdapter
+    detached: AbortSignal
+  }) {
+    this.#client = o.client
+    this.#config = o.config
+    this.#send = o.send
+    this.#detached = o.detached
+  }
+
+  /** Sends with a token that is at hand and a body that can be sent again: dispatched before this returns. */
+  runAtOnce(tokens: TokenSet): Promise<AxiosResponse> {
+    return this.#attempt(tokens).then((outcome) =>
+      this.#isDone(outcome, tokens) ? deliver(outcome) : this.#goOn(outcome, tokens),
+    )
+  }
+
+  /** Prepares body and token first. */
+  async run(): Promise<AxiosResponse> {
+    const data: unknown = this.#config.data
+    try {
+      this.#replay = await prepareBody(this.#config)
+      const tokens = await this.#tokensToSend()
+      return await this.#untilDone(await this.#attempt(tokens), tokens)
+    } finally {
+      this.#config.data = data
+      this.#patience?.end()
+    }
+  }
+
+  async #goOn(outcome: Outcome, tokens: TokenSet): Promise<AxiosResponse> {
+    try {
+      return await this.#untilDone(outcome, tokens)
+    } finally {
+      this.#patience?.end()
+    }
+  }
+
+  async #untilDone(first: Outcome, sent: TokenSet | undefined): Promise<AxiosResponse> {
+    let outcome = first
+    let tokens = sent
+    for (;;) {
+      const next = this.#isDone(outcome, tokens) ? undefined : await this.#next(outcome, tokens)
+      if (next === undefined) return deliver(outcome)
+      tokens = next
+      outcome = await this.#attempt(next)
+    }
+  }
+
+  #isDone({ response }: Outcome, tokens: TokenSet | undefined): boolean {
+    if (response === undefined) return true
+    const refused = response.status === 401 || this.#client.isUnauthorized(response)
+    if (!refused && tokens !== undefined) this.#client.source.noteAccepted(tokens)
+    return !refused && response.status !== 403
+  }
+
+  /** The tokens for another sending, or undefined when the answer is the caller's. */
+  async #next({ response }: Outcome, tokens: TokenSet | undefined): Promise<TokenSet | undefined> {
+    if (response === undefined) return undefined
+    const refusal = this.#refusal(response, tokens)
+    return response.status === 403 && !this.#client.isUnauthorized(response)
+      ? this.#widen(response, refusal, tokens)
+      : this.#renew(response, refusal, tokens)
+  }
+
+  async #renew(
+    response: AxiosResponse,
+    refusal: Refusal | undefined,
+    tokens: TokenSet | undefined,
+  ): Promise<TokenSet | undefined> {
+    const { source } = this.#client
+    if (this.#renewed || !source.mayRenew(tokens)) return undefined
+    this.#renewed = true
+    discard(response)
+    const need: Need = { ...this.#need(refusal), ...(tokens === undefined ? {} : { refused: tokens.access_token }) }
+    if (this.#replay === 'impossible') {
+      await this.#wait(source.renewQuietly(need))
+      throw withResponse(notReplayable(this.#config), response)
+    }
+    return this.#obtain(source.obtain(need, this.#signal()), response)
+  }
+
+  async #widen(
+    response: AxiosResponse,
+    refusal: Refusal | undefined,
+    tokens: TokenSet | undefined,
+  ): Promise<TokenSet | undefined> {
+    const scope = this.#widened ? undefined : this.#client.stepUp.wanted(refusal, tokens)
+    if (scope === undefined) return undefined
+    this.#widened = true
+    discard(response)
+    if (this.#replay === 'impossible') throw withResponse(notReplayable(this.#config), response)
+    return this.#obtain(this.#client.stepUp.widen(scope, this.#need(refusal), this.#signal()), response)
+  }
+
+  /** What to send with at first: nothing, when there is no token and the body allows to hear the challenge. */
+  async #tokensToSend(): Promise<TokenSet | undefined> {
+    const { source } = this.#client
+    await this.#wait(source.context.load())
+    const { oauth } = this.#config
+    const scope = typeof oauth === 'object' ? oauth.scope : undefined
+    if (scope !== undefined) return source.obtain({ ...this.#need(undefined), scope }, this.#signal())
+    const usable = source.usable()
+    if (usable !== undefined) return usable
+    if (!source.canObtainSilently() && this.#replay === 'possible') return undefined
+    return source.obtain(this.#need(undefined), this.#signal())
+  }
+
+  async #attempt(tokens: TokenSet | undefined): Promise<Outcome> {
+    const undress = dress(this.#config, this.#client, tokens)
+    try {
+      const response = await this.#send(this.#config)
+      undress()
+      return { response }
+    } catch (error) {
+      undress()
+      const { response } = (error ?? {}) as { response?: AxiosResponse }
+      return response === undefined ? { error } : { error, response }
+    }
+  }
+
+  async #obtain(tokens: Promise<TokenSet>, response: AxiosResponse): Promise<TokenSet> {
+    try {
+      return await tokens
+    } catch (error) {
+      throw isOAuthFlowError(error) ? withResponse(error, response) : error
+    }
+  }
+
+  #need(refusal: Refusal | undefined): Need {
+    const protocolVersion: unknown = this.#config.headers.get('MCP-Protocol-Version')
+    return {
+      ...(refusal === undefined ? {} : { refusal }),
+      ...(typeof protocolVersion === 'string' ? { protocolVersion } : {}),
+    }
+  }
+
+  #refusal(response: AxiosResponse, tokens: TokenSet | undefined): Refusal | undefined {
+    const headers = response.headers as { get?: (name: string) => unknown } & Record<string, unknown>
+    const lookup = (name: string): unknown => (typeof headers.get === 'function' ? headers.get(name) : headers[name])
+    const challenge = readChallenge(lookup, tokens?.token_type)
+    return challenge === undefined ? undefined : { ...challenge, url: finalUrl(this.#config) ?? '' }
+  }
+
+  #signal(): AbortSignal {
+    this.#patience ??= patienceOf(this.#config, this.#detached)
+    return this.#patience.signal
+  }
+
+  #wait<T>(promise: Promise<T>): Promise<T> {
+    const signal = this.#signal()
+    return this.#client.waitFor(promise, signal)
+  }
+}
+
+function deliver({ response, error }: Outcome): AxiosResponse {
+  if (error !== undefined) throw redactError(ownFailureWithin(error) ?? error)
+  return redactResponse(response as AxiosResponse)
+}
+
+/** A redirect that the policy refused arrives wrapped in the errors of the HTTP client. */
+function ownFailureWithin(error: unknown): OAuthFlowError | undefined {
+  let inner: unknown = error
+  for (let depth = 0; depth < 5 && typeof inner === 'object' && inner !== null; depth += 1) {
+    if (isOAuthFlowError(inner)) return inner
+    inner = (inner as { cause?: unknown }).cause
+  }
+  return undefined
+}
+
+/** Frees the socket of an answer that nobody will read. */
+function discard({ data }: AxiosResponse<unknown>): void {
+  if (typeof data !== 'object' || data === null) return
+  const { destroy, cancel } = data as { destroy?: () => void; cancel?: () => Promise<void> }
+  if (typeof destroy === 'function') destroy.call(data)
+  else if (typeof cancel === 'function') cancel.call(data).catch(() => undefined)
+}
+
+function withResponse(error: OAuthFlowError, response: AxiosResponse): OAuthFlowError {
+  OAuthFlowError.attachResponse(error, redactResponse(response))
+  return error
+}
+
+function notReplayable(config: InternalAxiosRequestConfig): OAuthFlowError {
+  return new OAuthFlowError(
+    'The token was refused and the request cannot be sent again: its body is a consumed stream.',
+    {
+      code: 'OAUTH_NOT_REPLAYABLE',
+      endpoint: finalUrl(config),
+      hint: 'Send the request again with a new stream; the token has been renewed.',
+    },
+  )
+}

@@ -1,0 +1,176 @@
+import type { OAuthContext } from '../context'
+import { codeOf, type OAuthEventBase } from '../events'
+import { isOAuthFlowError, OAuthTokenError, type OAuthFlowError } from '../errors'
+import type { Lease } from '../lease'
+import { classifyTokenFailure } from '../protocol/token'
+import { unionScope } from '../protocol/scope'
+import type { GrantRecord, TokenSet } from '../storage/record'
+import type { TokenEndpoint } from '../token-endpoint'
+
+/** What became of one renewal. */
+export type RenewalOutcome =
+  | { readonly kind: 'renewed'; readonly tokens: TokenSet }
+  /** The session has ended for good; the refresh token is never posted again. */
+  | { readonly kind: 'rejected'; readonly error: OAuthFlowError }
+  /** The client is unknown by now; about the refresh token nothing was said. */
+  | { readonly kind: 'client'; readonly error: OAuthFlowError }
+  /** Nothing is lost: the same renewal may succeed later. */
+  | { readonly kind: 'transient'; readonly error: OAuthFlowError }
+
+const maxTries = 3
+/** Milliseconds for all tries of one renewal: they end within the lease of the lock. */
+const budget = 25_000
+const firstBackOff = 500
+/** Milliseconds without a new attempt after a transient failure. */
+const pause = 3_000
+/** Refusals without an OAuth error (a firewall's page, an empty 403) that in a row mean no. */
+const unclearLimit = 3
+
+/**
+ * The refresh-token grant (RFC 6749 §6): renews under the lock, tries a transient failure again within one budget, and
+ * tells what is definitive from what is not.
+ */
+export class RefreshToken {
+  readonly #context: OAuthContext
+  readonly #endpoint: TokenEndpoint
+  #paused: { readonly until: number; readonly error: OAuthFlowError } | undefined
+  #unclear = 0
+
+  constructor(o: { context: OAuthContext; tokenEndpoint: TokenEndpoint }) {
+    this.#context = o.context
+    this.#endpoint = o.tokenEndpoint
+  }
+
+  /** Whether there is a refresh token that has not been rejected, and a client to present it as. */
+  async isPossible(lease: Pick<Lease, 'tokens'>): Promise<boolean> {
+    const { grant } = lease.tokens
+    const refreshToken = grant?.tokens?.refresh_token
+    if (grant === undefined || refreshToken === undefined) return false
+    const { grant_types } = grant.client
+    if (grant_types !== undefined && !grant_types.includes('refresh_token')) return false
+    return !(await lease.tokens.isDead(refreshToken))
+  }
+
+  /** Renews the tokens of the grant in use and stores them before giving them. */
+  async renew(
+    lease: Pick<Lease, 'tokens'>,
+    grant: GrantRecord,
+    o: { keepAccessToken: boolean },
+  ): Promise<RenewalOutcome> {
+    const { now } = this.#context.settings
+    if (this.#paused !== undefined && now() < this.#paused.until)
+      return { kind: 'transient', error: this.#paused.error }
+    const startedAt = now()
+    const outcome = await this.#try(grant, 1, startedAt + budget)
+    const told = { origin: new URL(grant.server.issuer).origin, duration: now() - startedAt }
+    if (outcome.kind === 'renewed') return this.#renewed(lease, grant, outcome.tokens, told)
+    this.#report(outcome.error, told)
+    if (outcome.kind === 'transient') this.#pause(outcome.error)
+    if (outcome.kind === 'rejected') return this.#rejected(lease, grant, outcome.error, { ...o, told })
+    return outcome
+  }
+
+  async #try(grant: GrantRecord, attempt: number, deadline: number): Promise<RenewalOutcome> {
+    const { now } = this.#context.settings
+    try {
+      const parameters = { grant_type: 'refresh_token', refresh_token: grant.tokens?.refresh_token ?? '' }
+      const { server, client } = grant
+      const within = deadline - now()
+      const tokens = await this.#endpoint.request({
+        server,
+        client,
+        parameters,
+        within,
+        requestedScope: grant.tokens?.scope,
+      })
+      this.#unclear = 0
+      return { kind: 'renewed', tokens }
+    } catch (error) {
+      if (!isOAuthFlowError(error)) throw error
+      const kind = this.#classify(error)
+      if (kind !== 'transient' || attempt >= maxTries || !error.retryable) return { kind, error }
+      const wait = error.retryAfter ?? this.#backOff(attempt)
+      if (now() + wait + 1_000 > deadline) return { kind, error }
+      await sleep(wait)
+      return this.#try(grant, attempt + 1, deadline)
+    }
+  }
+
+  #classify(error: OAuthFlowError): 'transient' | 'client' | 'rejected' {
+    if (!(error instanceof OAuthTokenError) || error.status === undefined) return 'transient'
+    // A token object that fails its checks says nothing about the refresh token: the record stays.
+    if (error.code !== 'OAUTH_TOKEN_ENDPOINT_ERROR') return 'transient'
+    if (!isUnclear(error)) this.#unclear = 0
+    else if ((this.#unclear += 1) < unclearLimit) return 'transient'
+    const kind = classify(error)
+    return kind === 'unclear' ? 'rejected' : kind
+  }
+
+  /** Full jitter: a fleet that failed together does not return together. */
+  #backOff(attempt: number): number {
+    const [byte = 128] = this.#context.settings.random(1)
+    return (byte / 256) * firstBackOff * 2 ** attempt
+  }
+
+  async #renewed(
+    lease: Pick<Lease, 'tokens'>,
+    grant: GrantRecord,
+    tokens: TokenSet,
+    told: OAuthEventBase,
+  ): Promise<RenewalOutcome> {
+    this.#paused = undefined
+    // RFC 6749 §6: what the response omits stays as it was.
+    const refresh = tokens.refresh_token ?? grant.tokens?.refresh_token
+    const scope = tokens.scope ?? grant.tokens?.scope
+    const kept: TokenSet = {
+      ...tokens,
+      ...(refresh === undefined ? {} : { refresh_token: refresh }),
+      ...(scope === undefined ? {} : { scope }),
+    }
+    const { server, client } = grant
+    const requestedScope = unionScope(grant.requestedScope)
+    const inForce = await lease.tokens.save({ server, client, tokens: kept, requestedScope })
+    this.#context.events.emit('refreshed', { ...told, scope, expiresAt: inForce.expiresAt })
+    return { kind: 'renewed', tokens: inForce }
+  }
+
+  /** Looks at the store once more before a refresh token is declared dead: somebody else may have renewed. */
+  async #rejected(
+    lease: Pick<Lease, 'tokens'>,
+    grant: GrantRecord,
+    error: OAuthFlowError,
+    o: { keepAccessToken: boolean; told: OAuthEventBase },
+  ): Promise<RenewalOutcome> {
+    const ended = await lease.tokens.end(grant.tokens?.refresh_token ?? '', o)
+    const { current } = lease.tokens
+    if (!ended && current !== undefined) return { kind: 'renewed', tokens: current }
+    this.#context.events.emit('sessionEnded', { ...o.told, oauthError: error.oauthError })
+    return { kind: 'rejected', error }
+  }
+
+  #pause(error: OAuthFlowError): void {
+    const { now } = this.#context.settings
+    this.#paused = { until: now() + Math.max(pause, error.retryAfter ?? 0), error }
+  }
+
+  #report(error: OAuthFlowError, told: OAuthEventBase): void {
+    const { retryable, retryAfter } = error
+    this.#context.events.emit('refreshFailed', { ...told, code: codeOf(error), retryable, retryAfter })
+  }
+}
+
+function classify({ status = 0, oauthError }: OAuthFlowError): ReturnType<typeof classifyTokenFailure> {
+  return classifyTokenFailure({
+    status,
+    ...(oauthError === undefined ? {} : { oauthError }),
+    hasOAuthError: oauthError !== undefined,
+  })
+}
+
+function isUnclear(error: OAuthFlowError): boolean {
+  return error.status !== undefined && classify(error) === 'unclear'
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -1,0 +1,200 @@
+import { OAuthAuthorizationError, OAuthFlowError } from './errors'
+import type { ClientLease, Lease, MetadataLease, TokenLease, TransactionLease } from './lease'
+import { sha256Base64url } from './protocol/encoding'
+import { unionScope } from './protocol/scope'
+import { transactionKey, transactionKind } from './storage/record'
+import type { DiscoveredServer, GrantRecord, PointerRecord } from './storage/record'
+import type { Session } from './storage/session'
+import type { Store } from './storage/store'
+
+/** What a lease works on. */
+export interface LeaseState {
+  readonly session: Session
+  readonly store: Store
+  readonly now: () => number
+  /** Milliseconds that discovery results are trusted. */
+  readonly maxAge: number
+  /** The server as last discovered by this process. */
+  server: DiscoveredServer | undefined
+  /** Discovery results from then or before are not used again. */
+  staleBefore: number
+}
+
+const rememberedDead = 5
+const rememberedTransactions = 20
+
+/** Makes a lease; `end` kills it. */
+export function openLease(state: LeaseState): { lease: Lease; end: () => void } {
+  const slices: Lease = {
+    metadata: metadataLease(state),
+    clients: clientLease(state),
+    tokens: tokenLease(state),
+    transactions: transactionLease(state),
+  }
+  let alive = true
+  const lease = new Proxy(slices, {
+    get: (target, name: keyof Lease) => {
+      if (alive) return target[name]
+      throw new OAuthFlowError('Session state was touched after its lock had been released.', {
+        code: 'OAUTH_STORE_LOCK',
+        phase: 'storage',
+        retryable: true,
+      })
+    },
+  })
+  return { lease, end: () => void (alive = false) }
+}
+
+function metadataLease(state: LeaseState): MetadataLease {
+  return {
+    get known() {
+      return knownServer(state)
+    },
+    get fresh() {
+      const known = knownServer(state)
+      return (
+        known !== undefined && known.discoveredAt > state.staleBefore && state.now() - known.discoveredAt < state.maxAge
+      )
+    },
+    get dropped() {
+      const known = knownServer(state)
+      return known !== undefined && known.discoveredAt <= state.staleBefore
+    },
+    remember: (server) => void (state.server = server),
+    expire: () => void (state.staleBefore = state.now()),
+  }
+}
+
+/** The newer of what this process discovered and what is recorded, perhaps by another process. */
+export function knownServer({ server, session }: LeaseState): DiscoveredServer | undefined {
+  const recorded = session.grant?.server
+  if (server === undefined || recorded === undefined) return server ?? recorded
+  return recorded.discoveredAt > server.discoveredAt ? recorded : server
+}
+
+function clientLease({ session }: LeaseState): ClientLease {
+  return {
+    at: (issuer) => session.grantsAt(issuer),
+    save: async (server, client) => void (await session.writeGrant(server, client, () => ({}))),
+    forget: (server, clientId) => session.removeGrant(server, clientId),
+    get pin() {
+      return session.pointer?.pin
+    },
+    setPin: (pin) => session.writePointer(() => ({ pin })),
+  }
+}
+
+function tokenLease({ session, now }: LeaseState): TokenLease {
+  return {
+    get grant() {
+      return session.grant
+    },
+    get current() {
+      return session.grant?.tokens
+    },
+    save: async ({ server, client, tokens, requestedScope }) => {
+      try {
+        await session.writeGrant(server, { ...client, proven: true }, (previous) => ({
+          tokens,
+          requestedScope: unionScope(previous?.requestedScope, requestedScope),
+          endedAt: undefined,
+        }))
+        return tokens
+      } catch (error) {
+        if (!isConflict(error)) throw error
+        await session.load()
+        return session.grant?.tokens ?? tokens
+      }
+    },
+    isDead: async (refreshToken) => {
+      const dead = session.grant?.deadRefreshTokens
+      return dead !== undefined && dead.includes(await sha256Base64url(refreshToken))
+    },
+    end: async (refreshToken, { keepAccessToken }) => {
+      await session.load()
+      const { grant } = session
+      if (grant?.tokens?.refresh_token !== refreshToken) return false
+      const hash = await sha256Base64url(refreshToken)
+      const { refresh_token: _dead, ...rest } = grant.tokens
+      await session.writeGrant(grant.server, grant.client, () => ({
+        tokens: keepAccessToken ? rest : undefined,
+        deadRefreshTokens: [hash, ...(grant.deadRefreshTokens ?? [])].slice(0, rememberedDead),
+        endedAt: now(),
+      }))
+      return true
+    },
+    reload: () => session.load(),
+    clear: () => clearTokens(session),
+  }
+}
+
+async function clearTokens(session: Session): Promise<void> {
+  const grants: GrantRecord[] = []
+  for (const ref of session.pointer?.grants ?? []) {
+    const stored = await session.grantsAt(ref.issuer)
+    grants.push(...stored.filter((grant) => grant.client.client_id === ref.clientId && grant.tokens !== undefined))
+  }
+  // Oldest first, so that the grant in use stays the one in use.
+  for (const { server, client } of grants.reverse()) {
+    await session.writeGrant(server, client, () => ({ tokens: undefined, endedAt: undefined }))
+  }
+}
+
+function transactionLease({ session, store, now }: LeaseState): TransactionLease {
+  const listed = (): PointerRecord['transactions'] => session.pointer?.transactions ?? []
+  const forgetExpired = async (): Promise<void> => {
+    for (const { id, expiresAt, used } of listed()) {
+      if (!used && now() >= expiresAt) await store.remove(id)
+    }
+  }
+  return {
+    open: async (state, transaction) => {
+      const id = await transactionKey(state)
+      const { expiresAt } = transaction
+      await forgetExpired()
+      await store.write(id, transaction, undefined, expiresAt - now())
+      await session.writePointer((pointer) => ({
+        transactions: [{ id, expiresAt, used: false }, ...pointer.transactions].slice(0, rememberedTransactions),
+      }))
+    },
+    find: async (state) => {
+      const id = await transactionKey(state)
+      const entry = listed().find((transaction) => transaction.id === id)
+      if (entry?.used === true) throw stateMismatch('its sign-in is already finished')
+      if (entry !== undefined && now() >= entry.expiresAt) throw stateMismatch('its sign-in has expired')
+      const stored = entry && (await store.read(id, transactionKind))
+      if (stored === undefined) throw stateMismatch('no sign-in that is under way has it')
+      return stored.record
+    },
+    use: async (state) => {
+      const id = await transactionKey(state)
+      await session.writePointer((pointer) => ({
+        transactions: pointer.transactions.map((entry) => (entry.id === id ? { ...entry, used: true } : entry)),
+      }))
+      await store.remove(id)
+    },
+    discard: async (state) => {
+      const id = await transactionKey(state)
+      await session.writePointer((pointer) => ({
+        transactions: pointer.transactions.filter((entry) => entry.id !== id),
+      }))
+      await store.remove(id)
+    },
+    clear: async () => {
+      const open = listed()
+      await session.writePointer(() => ({ transactions: [] }))
+      for (const { id } of open) await store.remove(id)
+    },
+  }
+}
+
+function stateMismatch(reason: string): OAuthAuthorizationError {
+  return new OAuthAuthorizationError(`The callback was refused: of its state, ${reason}.`, {
+    code: 'OAUTH_STATE_MISMATCH',
+    hint: 'Start the sign-in again and use its own callback once, within ten minutes.',
+  })
+}
+
+function isConflict(error: unknown): boolean {
+  return error instanceof OAuthFlowError && error.code === 'OAUTH_STORE_LOCK'
+}

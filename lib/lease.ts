@@ -1,0 +1,80 @@
+import type {
+  DiscoveredServer,
+  GrantRecord,
+  KnownClient,
+  PointerRecord,
+  TokenSet,
+  TransactionRecord,
+} from './storage/record'
+
+/** What was discovered. */
+export interface MetadataLease {
+  /** The server as last discovered, by this process or as recorded. */
+  readonly known: DiscoveredServer | undefined
+  /** Whether what is known may be used without asking again. */
+  readonly fresh: boolean
+  /** Whether what is known has been dropped since: not even a refresh may rely on it. */
+  readonly dropped: boolean
+  remember(server: DiscoveredServer): void
+  /** Makes the next acquisition discover anew. */
+  expire(): void
+}
+
+/** The clients this session is known as. */
+export interface ClientLease {
+  /** The clients registered at an issuer, newest first, with the grants they belong to. */
+  at(issuer: string): Promise<readonly GrantRecord[]>
+  save(server: DiscoveredServer, client: KnownClient): Promise<void>
+  forget(server: DiscoveredServer, clientId: string): Promise<void>
+  /** Where the static secret was first used. */
+  readonly pin: PointerRecord['pin']
+  setPin(pin: NonNullable<PointerRecord['pin']>): Promise<void>
+}
+
+/** The tokens of the grant in use. */
+export interface TokenLease {
+  readonly grant: GrantRecord | undefined
+  readonly current: TokenSet | undefined
+  /** Persists, then publishes. Gives what is in force afterwards: another process may have been faster. */
+  save(o: {
+    server: DiscoveredServer
+    client: KnownClient
+    tokens: TokenSet
+    requestedScope: string | undefined
+  }): Promise<TokenSet>
+  /** Whether a refresh token was rejected before. */
+  isDead(refreshToken: string): Promise<boolean>
+  /**
+   * Ends the session of a rejected refresh token. The access token stays in use when it is still good; both stay when
+   * the store holds another refresh token by now. Gives whether the session ended.
+   */
+  end(refreshToken: string, o: { keepAccessToken: boolean }): Promise<boolean>
+  /** Reads the store again. */
+  reload(): Promise<void>
+  /** Removes the tokens of every grant of the session; the registrations stay. */
+  clear(): Promise<void>
+}
+
+/** The authorizations that wait for their callback. */
+export interface TransactionLease {
+  open(state: string, transaction: TransactionRecord): Promise<void>
+  /** Reads a transaction that can still be finished. Rejects with `OAUTH_STATE_MISMATCH` and the reason. */
+  find(state: string): Promise<TransactionRecord>
+  /** Marks the state as used and removes what is secret, before its code is presented. */
+  use(state: string): Promise<void>
+  /** Removes a transaction that ended without an answer. */
+  discard(state: string): Promise<void>
+  /** Removes every open transaction. */
+  clear(): Promise<void>
+}
+
+/**
+ * The right to read, change and write the session's state. The context hands it to work under the lock, and it is dead
+ * when that work has settled. Take the slice you need: `Pick<Lease, 'clients'>`.
+ */
+export interface Lease {
+  readonly metadata: MetadataLease
+  readonly clients: ClientLease
+  readonly tokens: TokenLease
+  readonly transactions: TransactionLease
+}

@@ -1,0 +1,314 @@
+import type { OAuthContext } from './context'
+import { checkPinned, metadataOf, type Discovery } from './discovery'
+import { OAuthAuthorizationError, OAuthDiscoveryError } from './errors'
+import type { InteractiveFlow, InteractiveGrant, SignIn } from './grants/grant'
+import type { Lease } from './lease'
+import { unlessAborted } from './mutex'
+import type { Need } from './need'
+import type { AuthorizationCallback } from './options'
+import { buildAuthorizationUrl, buildPushedAuthorizationUrl, authorizationParameters } from './protocol/authorization'
+import { checkHostRelation, checkIss, parseAuthorizationResponse, readCode } from './protocol/authorization'
+import { base64url } from './protocol/encoding'
+import { checkAuthorizationUrl } from './protocol/endpoint'
+import { sameIssuer } from './protocol/issuer'
+import { parseJsonObject } from './protocol/json'
+import { checkCodeSupport, checkPkceSupport } from './protocol/metadata'
+import { PkceParameters } from './protocol/pkce'
+import { parseScope } from './protocol/scope'
+import { sameRedirectUri } from './protocol/registration'
+import type { ReceiverSession } from './receiver'
+import type { Registrar } from './registrar'
+import { scopeToRequest } from './sign-in-scope'
+import { recordVersion, type DiscoveredServer, type KnownClient, type TokenSet } from './storage/record'
+import type { TokenEndpoint } from './token-endpoint'
+import type { Verbs } from './verbs'
+
+/** Milliseconds within which a sign-in must be finished; its state is refused afterwards. */
+const transactionLifetime = 600_000
+
+/** A sign-in by authorization code that has begun. */
+export interface CodeSignIn extends SignIn {
+  readonly authorizationUrl: string
+  readonly state: string
+}
+
+/**
+ * The authorization code grant with PKCE (OAuth 2.1 §4.1, RFC 7636): `begin` stores a transaction and builds the URL,
+ * `visit` lets the person sign in, `complete` checks the callback and redeems its code. `begin` and `complete` may run in
+ * different processes over one storage.
+ */
+export class PkceFlow implements InteractiveFlow {
+  readonly #context: OAuthContext
+  readonly #discovery: Discovery
+  readonly #registrar: Registrar
+  readonly #endpoint: TokenEndpoint
+  readonly #sessions = new Map<string, ReceiverSession>()
+
+  constructor({ context, discovery, registrar, tokenEndpoint }: Verbs) {
+    this.#context = context
+    this.#discovery = discovery
+    this.#registrar = registrar
+    this.#endpoint = tokenEndpoint
+  }
+
+  get canAsk(): boolean {
+    const { receiver, callbackHandler } = this.#context.settings
+    return receiver !== undefined || callbackHandler !== undefined
+  }
+
+  /** Discovers, registers, stores a transaction and builds the URL at which a person signs in. */
+  async begin(lease: Lease, need: Need): Promise<CodeSignIn> {
+    const { settings } = this.#context
+    const server = await this.#discovery.discover(lease, need, { reread: true })
+    const metadata = metadataOf(server)
+    checkCodeSupport(metadata)
+    // A server of 2025-03-26 without metadata has no list to read; S256 is sent all the same.
+    if (server.legacy !== 'endpoints') checkPkceSupport(metadata, settings.assumePkceSupport)
+    const scope = scopeToRequest(settings, need, server, lease.tokens.grant)
+    const session = await this.#openReceiver(lease, server)
+    try {
+      const redirectUri = session?.redirectUri ?? this.#configuredRedirect()
+      const client = await this.#registrar.register(lease, {
+        server,
+        scope,
+        redirectUri,
+        interactive: true,
+        ...(need.rejectedClient === undefined ? {} : { rejected: need.rejectedClient }),
+      })
+      return await this.#open(lease, { server, client, scope, redirectUri, session })
+    } catch (error) {
+      await session?.close()
+      throw error
+    }
+  }
+
+  /** Shows the URL to the person and waits for the callback. No lock is held meanwhile. */
+  async visit(signIn: CodeSignIn, signal: AbortSignal): Promise<AuthorizationCallback> {
+    const { redirectHandler, callbackHandler } = this.#context.settings
+    const { authorizationUrl, state } = signIn
+    const session = this.#sessions.get(state)
+    try {
+      if (session !== undefined) {
+        // Listening comes first: the callback may arrive before the launcher returns, and a launcher may hang.
+        const callback = session.callbackHandler({ state, signal })
+        void showTo((url) => session.redirectHandler(url), authorizationUrl)
+        return await callback
+      }
+      if (redirectHandler === undefined || callbackHandler === undefined) throw nobodyToAsk()
+      await unlessAborted(showTo(redirectHandler, authorizationUrl), signal)
+      return await unlessAborted(callbackHandler({ state, signal }), signal)
+    } finally {
+      await this.#close(state)
+    }
+  }
+
+  /**
+   * Checks a callback (duplicates, state, issuer, error, code, in this order), redeems its code once and stores the
+   * tokens. What fails before the state matched leaves the transaction as it was.
+   */
+  async complete(lease: Lease, callback: AuthorizationCallback): Promise<TokenSet> {
+    const response = parseAuthorizationResponse(callback)
+    const { state = '' } = response
+    const transaction = await lease.transactions.find(state)
+    await lease.transactions.use(state)
+    const { server, client, redirectUri, codeVerifier, scope } = transaction
+    const metadata = metadataOf(server)
+    const { trustedIssuers, trustedEndpoints } = this.#context.settings
+    checkIss(response, {
+      issuer: server.issuer,
+      advertised: metadata.authorization_response_iss_parameter_supported === true,
+      trustedIssuers,
+    })
+    if (response.iss === undefined && server.legacy !== 'endpoints') {
+      checkHostRelation({
+        authorizationEndpoint: metadata.authorization_endpoint ?? '',
+        tokenEndpoint: metadata.token_endpoint,
+        issuer: server.issuer,
+        trustedEndpoints,
+      })
+    }
+    const code = readCode(response)
+    this.#checkInForce(lease, server)
+    const startedAt = transaction.createdAt
+    const tokens = await this.#endpoint.request({
+      server,
+      client,
+      parameters: { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: codeVerifier },
+      requestedScope: scope,
+    })
+    const stored = await lease.tokens.save({ server, client, tokens, requestedScope: scope })
+    this.#authorized(stored, { server, scope, startedAt })
+    return stored
+  }
+
+  /** Removes the transaction, and a registration that never led to a token. */
+  async abandon(lease: Lease, { state, server, client }: CodeSignIn): Promise<void> {
+    await lease.transactions.discard(state)
+    await this.#registrar.forgetUnproven(lease, server, client)
+  }
+
+  async #open(
+    lease: Lease,
+    o: {
+      server: DiscoveredServer
+      client: KnownClient
+      scope: string | undefined
+      redirectUri: string
+      session: ReceiverSession | undefined
+    },
+  ): Promise<CodeSignIn> {
+    const { now, random, serverUrl, partition = null } = this.#context.settings
+    const { server, client, scope, redirectUri } = o
+    checkRegisteredRedirect(client, redirectUri)
+    const pkce = await PkceParameters.generate(random)
+    const state = base64url(random(32))
+    const authorizationUrl = await this.#authorizationUrl({ ...o, state, codeChallenge: pkce.codeChallenge })
+    const createdAt = now()
+    const expiresAt = createdAt + transactionLifetime
+    await lease.transactions.open(state, {
+      kind: 'transaction',
+      version: recordVersion,
+      serverUrl,
+      partition,
+      codeVerifier: pkce.codeVerifier,
+      server,
+      client,
+      redirectUri,
+      ...(scope === undefined ? {} : { scope }),
+      createdAt,
+      expiresAt,
+    })
+    if (o.session !== undefined) this.#sessions.set(state, o.session)
+    return { server, client, scope, expiresAt, authorizationUrl, state }
+  }
+
+  async #authorizationUrl(o: {
+    server: DiscoveredServer
+    client: KnownClient
+    scope: string | undefined
+    redirectUri: string
+    state: string
+    codeChallenge: string
+  }): Promise<string> {
+    const metadata = metadataOf(o.server)
+    const endpoint = metadata.authorization_endpoint ?? ''
+    const { resourceParameter } = o.server
+    const members = {
+      clientId: o.client.client_id,
+      redirectUri: o.redirectUri,
+      state: o.state,
+      codeChallenge: o.codeChallenge,
+      ...(o.scope === undefined ? {} : { scope: o.scope }),
+      ...(resourceParameter === undefined ? {} : { resource: resourceParameter }),
+      extra: this.#context.settings.authorizeParams,
+    }
+    const pushed = metadata.pushed_authorization_request_endpoint
+    if (pushed === undefined) {
+      if (metadata.require_pushed_authorization_requests === true) throw pushedOnly(o.server.issuer)
+      return checkAuthorizationUrl(buildAuthorizationUrl({ endpoint, ...members }))
+    }
+    const requestUri = await this.#push(pushed, o, authorizationParameters(members))
+    return checkAuthorizationUrl(buildPushedAuthorizationUrl(endpoint, o.client.client_id, requestUri))
+  }
+
+  /** RFC 9126 §2: the request goes to the server first, authenticated like a token request. */
+  async #push(
+    url: string,
+    o: { server: DiscoveredServer; client: KnownClient },
+    parameters: Readonly<Record<string, string>>,
+  ): Promise<string> {
+    const response = await this.#endpoint.post(url, o, parameters)
+    const { request_uri: requestUri, error } = parseJsonObject(response.body) ?? {}
+    if (response.status < 300 && typeof requestUri === 'string' && requestUri !== '') return requestUri
+    throw new OAuthAuthorizationError(`${new URL(url).host} refused the pushed authorization request.`, {
+      code: response.status >= 500 ? 'OAUTH_TEMPORARY' : 'OAUTH_AUTHORIZATION_DENIED',
+      retryable: response.status >= 500,
+      endpoint: url,
+      status: response.status,
+      oauthError: typeof error === 'string' ? error : undefined,
+      hint: 'Check scope, redirect URI and authorizeParams against what the server allows for this client.',
+    })
+  }
+
+  async #openReceiver(lease: Lease, server: DiscoveredServer): Promise<ReceiverSession | undefined> {
+    const { receiver, clientInformation } = this.#context.settings
+    if (receiver === undefined) return undefined
+    const known = await lease.clients.at(server.issuer)
+    const registered = clientInformation?.redirect_uris ?? known[0]?.client.redirect_uris
+    return receiver.open({ registered: registered === undefined ? undefined : [...registered] })
+  }
+
+  #configuredRedirect(): string {
+    const { clientMetadata, clientInformation } = this.#context.settings
+    return clientMetadata.redirect_uris?.[0] ?? clientInformation?.redirect_uris?.[0] ?? ''
+  }
+
+  /** A code is not redeemed at a server that is no longer the one in force for the session. */
+  #checkInForce(lease: Lease, server: DiscoveredServer): void {
+    const { known } = lease.metadata
+    if (known === undefined) return
+    if (sameIssuer(known.issuer, server.issuer)) return checkPinned(server, known)
+    throw new OAuthDiscoveryError('The authorization server changed while the person was signing in.', {
+      code: 'OAUTH_AS_CHANGED',
+      endpoint: server.issuer,
+      hint: 'Start the sign-in again.',
+    })
+  }
+
+  #authorized(tokens: TokenSet, o: { server: DiscoveredServer; scope: string | undefined; startedAt: number }): void {
+    const asked = parseScope(o.scope)
+    this.#context.events.emit('authorized', {
+      origin: new URL(o.server.issuer).origin,
+      duration: this.#context.settings.now() - o.startedAt,
+      issuer: o.server.issuer,
+      scope: tokens.scope,
+      expiresAt: tokens.expiresAt,
+      refreshable: tokens.refresh_token !== undefined,
+      unasked: parseScope(tokens.scope).filter((scope) => !asked.includes(scope)),
+    })
+  }
+
+  async #close(state: string): Promise<void> {
+    const session = this.#sessions.get(state)
+    this.#sessions.delete(state)
+    await session?.close()
+  }
+}
+
+/** Signing in by authorization code with PKCE; the default grant. */
+export function authorizationCode(): InteractiveGrant {
+  return { kind: 'interactive', name: 'authorization_code', flow: (verbs) => new PkceFlow(verbs) }
+}
+
+/** A launcher that fails does not end the wait: the person may still have the URL. */
+async function showTo(show: (url: string) => void | Promise<void>, url: string): Promise<void> {
+  try {
+    await show(url)
+  } catch {
+    // The callback may still come; the deadline for the person bounds the wait.
+  }
+}
+
+function checkRegisteredRedirect(client: KnownClient, redirectUri: string): void {
+  const registered = client.redirect_uris
+  if (registered === undefined || registered.some((uri) => sameRedirectUri(uri, redirectUri))) return
+  throw new OAuthAuthorizationError(`The redirect URI is not registered for this client.`, {
+    code: 'OAUTH_REGISTRATION_FAILED',
+    endpoint: redirectUri,
+    hint: 'Use one of the redirect URIs in `clientInformation`, or register this one.',
+  })
+}
+
+function pushedOnly(issuer: string): OAuthDiscoveryError {
+  return new OAuthDiscoveryError('The server requires pushed authorization requests and names no endpoint for them.', {
+    code: 'OAUTH_METADATA_INVALID',
+    endpoint: issuer,
+    hint: 'The server must publish pushed_authorization_request_endpoint (RFC 9126 §5).',
+  })
+}
+
+function nobodyToAsk(): OAuthAuthorizationError {
+  return new OAuthAuthorizationError('Nobody can be asked to sign in: there is no receiver and no callback handler.', {
+    code: 'OAUTH_AUTHORIZATION_REQUIRED',
+  })
+}

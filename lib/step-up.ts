@@ -1,0 +1,81 @@
+import { isOAuthFlowError, OAuthScopeError } from './errors'
+import type { Need, Refusal } from './need'
+import { missingScope, parseScope } from './protocol/scope'
+import type { TokenSource } from './token-source'
+import type { TokenSet } from './storage/record'
+
+/** Milliseconds in which a scope set is not asked for again, and the number of step-ups in that time. */
+const coolDown = 600_000
+const maxStepUps = 5
+
+/**
+ * Widens the granted scope after a 403 `insufficient_scope` (RFC 6750 §3.1): once per scope set until the session
+ * changes, and never for what is granted already.
+ */
+export class StepUp {
+  readonly #source: TokenSource
+  /** When which scope set was asked for, in milliseconds since the epoch. */
+  readonly #asked = new Map<string, number>()
+
+  constructor(source: TokenSource) {
+    this.#source = source
+  }
+
+  /** The scope to ask for because of a refusal of `tokens`, or undefined when the 403 is the caller's. */
+  wanted(refusal: Refusal | undefined, tokens: TokenSet | undefined): string | undefined {
+    const { stepUp } = this.#source.context.settings
+    if (refusal?.error !== 'insufficient_scope' || refusal.scope === undefined || stepUp === 'off') return undefined
+    const missing = missingScope(tokens?.scope, refusal.scope)
+    if (missing === undefined) return undefined
+    // Somebody else has widened the scope since this request was sent.
+    const current = this.#source.context.currentTokens
+    if (current !== undefined && missingScope(current.scope, missing) === undefined) return missing
+    return this.#mayAsk(missing) ? missing : undefined
+  }
+
+  /** Widens the scope. Rejects with an `OAuthScopeError` when that was declined, failed, or is not wanted. */
+  async widen(scope: string, need: Need, signal: AbortSignal): Promise<TokenSet> {
+    const { settings, events, server } = this.#source.context
+    if (settings.stepUp === 'throw') throw required(scope)
+    this.#asked.set(keyOf(scope), settings.now())
+    events.emit('stepUp', { origin: new URL(server?.issuer ?? settings.serverUrl).origin, duration: 0, scope })
+    try {
+      return await this.#source.obtain({ ...need, scope }, signal)
+    } catch (error) {
+      if (!isOAuthFlowError(error) || !declined.has(error.code)) throw error
+      throw new OAuthScopeError(`More access was asked for and not given: ${scope}.`, {
+        code: 'OAUTH_SCOPE_DENIED',
+        requiredScope: scope,
+        endpoint: settings.serverUrl,
+        oauthError: error.oauthError,
+        cause: error,
+        hint: 'The present access stays in use; call authorize({ scope }) to ask again.',
+      })
+    }
+  }
+
+  #mayAsk(scope: string): boolean {
+    const now = this.#source.context.settings.now()
+    for (const [key, at] of this.#asked) if (now - at >= coolDown) this.#asked.delete(key)
+    if (this.#source.isAskingFor(scope)) return true
+    return this.#asked.size < maxStepUps && !this.#asked.has(keyOf(scope))
+  }
+}
+
+const declined: ReadonlySet<string> = new Set([
+  'OAUTH_AUTHORIZATION_DENIED',
+  'OAUTH_CALLBACK_TIMEOUT',
+  'OAUTH_CALLBACK_INVALID',
+])
+
+function keyOf(scope: string): string {
+  return [...parseScope(scope)].sort().join(' ')
+}
+
+function required(scope: string): OAuthScopeError {
+  return new OAuthScopeError(`The operation needs more access than was granted: ${scope}.`, {
+    code: 'OAUTH_SCOPE_DENIED',
+    requiredScope: scope,
+    hint: 'Call authorize({ scope: error.requiredScope }) and send the request again.',
+  })
+}

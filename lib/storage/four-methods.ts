@@ -1,0 +1,106 @@
+import { Mutex } from '../mutex'
+import type { TokenStorage } from './token-storage'
+
+type Maybe<T> = T | null | undefined
+type Members = Record<string, unknown>
+
+/** The four methods of the MCP Python SDK's `TokenStorage`, in camelCase. */
+export interface FourMethodStorage {
+  getTokens(): Promise<Maybe<object>> | Maybe<object>
+  setTokens(tokens: Members): Promise<void> | void
+  getClientInfo(): Promise<Maybe<object>> | Maybe<object>
+  setClientInfo(client: Members): Promise<void> | void
+}
+
+/** The same four under the names of the MCP TypeScript SDK's provider. */
+export interface SdkStorage {
+  tokens(): Promise<Maybe<object>> | Maybe<object>
+  saveTokens(tokens: Members): Promise<void> | void
+  clientInformation(): Promise<Maybe<object>> | Maybe<object>
+  saveClientInformation(client: Members): Promise<void> | void
+}
+
+/** The member under which our records ride along; what another SDK wrote has none and is not used. */
+const member = 'axios_oauth2'
+
+/**
+ * Wraps a storage written for an MCP SDK. It sees tokens and client information in the wire's shape, with one member
+ * `axios_oauth2` that binds them to their issuer; objects without it are left alone and never sent anywhere. For one
+ * process and one session; a started sign-in does not survive a restart.
+ */
+export function fromTokenStorage(storage: FourMethodStorage | SdkStorage): TokenStorage {
+  const methods = 'getTokens' in storage ? storage : renamed(storage)
+  return new FourMethodAdapter(methods)
+}
+
+function renamed(storage: SdkStorage): FourMethodStorage {
+  return {
+    getTokens: () => storage.tokens(),
+    setTokens: (tokens) => storage.saveTokens(tokens),
+    getClientInfo: () => storage.clientInformation(),
+    setClientInfo: (client) => storage.saveClientInformation(client),
+  }
+}
+
+class FourMethodAdapter implements TokenStorage {
+  readonly #storage: FourMethodStorage
+  readonly #transactions = new Map<string, string>()
+  /** The two objects are read and rewritten as a whole. */
+  readonly #turn = new Mutex()
+
+  constructor(storage: FourMethodStorage) {
+    this.#storage = storage
+  }
+
+  async get(key: string): Promise<string | undefined> {
+    const transaction = this.#transactions.get(key)
+    if (transaction !== undefined) return transaction
+    const grant = recordsOf(await this.#storage.getTokens())[key]
+    return grant ?? recordsOf(await this.#storage.getClientInfo())[key]
+  }
+
+  set(key: string, value: string): Promise<void> {
+    return this.#turn.run(async () => {
+      const record = JSON.parse(value) as Members
+      if (record.kind === 'transaction') this.#transactions.set(key, value)
+      else if (record.kind === 'grant') await this.#setGrant(key, value, record)
+      else await this.#setClient({ [key]: value }, {})
+    })
+  }
+
+  delete(key: string): Promise<void> {
+    return this.#turn.run(async () => {
+      if (this.#transactions.delete(key)) return
+      if (recordsOf(await this.#storage.getTokens())[key] !== undefined) await this.#storage.setTokens(noTokens)
+    })
+  }
+
+  async #setGrant(key: string, value: string, record: Members): Promise<void> {
+    const client = record.client as Members
+    const { source: _source, proven: _proven, ...wire } = client
+    await this.#setClient({}, wire)
+    await this.#storage.setTokens({ ...wireTokens(record.tokens as Members | undefined), [member]: { [key]: value } })
+  }
+
+  async #setClient(records: Record<string, string>, wire: Members): Promise<void> {
+    const present = (await this.#storage.getClientInfo()) ?? {}
+    const kept = recordsOf(present)
+    const { [member]: _records, ...members } = Object.keys(kept).length > 0 ? (present as Members) : { [member]: {} }
+    await this.#storage.setClientInfo({ ...members, ...wire, [member]: { ...kept, ...records } })
+  }
+}
+
+/** What other readers take for "no token"; the four methods have no way to remove one. */
+const noTokens: Members = Object.freeze({ access_token: '', token_type: 'Bearer' })
+
+function wireTokens(tokens: Members | undefined): Members {
+  if (tokens === undefined) return noTokens
+  const { issuedAt, expiresAt, refreshAt: _refreshAt, mandatoryAt: _mandatoryAt, ...wire } = tokens
+  if (typeof expiresAt !== 'number' || typeof issuedAt !== 'number') return wire
+  return { ...wire, expires_in: Math.round((expiresAt - issuedAt) / 1000) }
+}
+
+function recordsOf(stored: Maybe<object>): Record<string, string | undefined> {
+  const records = (stored as Members | null | undefined)?.[member]
+  return typeof records === 'object' && records !== null ? (records as Record<string, string>) : {}
+}

@@ -1,0 +1,86 @@
+import { CanceledError, type AxiosInstance, type AxiosRequestConfig, type AxiosResponse } from 'axios'
+
+const withoutBody: ReadonlySet<number> = new Set([101, 103, 204, 205, 304])
+
+/**
+ * Hands an axios instance over as a `fetch`, for libraries that take one, such as the official MCP client: requests go
+ * through the instance, its interceptors and its token. Every status resolves; a failed sign-in rejects with the
+ * `OAuthFlowError`, an abort with an `AbortError`.
+ */
+export function toFetch(instance: AxiosInstance): typeof globalThis.fetch {
+  return async (input, init) => {
+    const request = new Request(input, withDuplex(init))
+    try {
+      return toResponse(await instance.request<unknown>(await toConfig(request, init)))
+    } catch (error) {
+      if (error instanceof CanceledError || request.signal.aborted) throw abortReason(request.signal)
+      throw error
+    }
+  }
+}
+
+/** Standard fetch wants `duplex` for a streaming body. */
+function withDuplex(init: RequestInit | undefined): RequestInit | undefined {
+  return init?.body instanceof ReadableStream ? ({ duplex: 'half', ...init } as RequestInit) : init
+}
+
+async function toConfig(request: Request, init: RequestInit | undefined): Promise<AxiosRequestConfig> {
+  const streaming = init?.body instanceof ReadableStream
+  const data: unknown =
+    request.body === null ? undefined : streaming ? request.body : new Uint8Array(await request.arrayBuffer())
+  return {
+    url: request.url,
+    baseURL: '',
+    allowAbsoluteUrls: true,
+    method: request.method,
+    headers: Object.fromEntries(request.headers),
+    ...(data === undefined ? {} : { data }),
+    responseType: 'stream',
+    transformRequest: [(body: unknown) => body],
+    transformResponse: [(body: unknown) => body],
+    validateStatus: () => true,
+    signal: request.signal,
+    ...(request.redirect === 'manual' ? { maxRedirects: 0 } : {}),
+  }
+}
+
+function toResponse(response: AxiosResponse<unknown>): Response {
+  const { status, statusText, data } = response
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(response.headers)) {
+    for (const line of Array.isArray(value) ? value : [value]) {
+      if (line !== undefined && line !== null) headers.append(name, String(line))
+    }
+  }
+  return new Response(withoutBody.has(status) ? null : toBody(data), { status, statusText, headers })
+}
+
+/** Web streams and text as they are; a Node stream, which is async iterable, as a web stream. */
+function toBody(data: unknown): BodyInit | null {
+  if (data === undefined || data === null) return null
+  if (typeof data === 'string' || data instanceof ReadableStream || data instanceof Blob) return data
+  if (ArrayBuffer.isView(data)) return data as Uint8Array<ArrayBuffer>
+  return isAsyncIterable(data) ? streamOf(data) : JSON.stringify(data)
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<Uint8Array> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
+}
+
+function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const iterator = source[Symbol.asyncIterator]()
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await iterator.next()
+      if (done === true) controller.close()
+      else controller.enqueue(new Uint8Array(value))
+    },
+    async cancel() {
+      await iterator.return?.()
+    },
+  })
+}
+
+function abortReason(signal: AbortSignal): unknown {
+  return signal.aborted ? (signal.reason as unknown) : new DOMException('The request was aborted.', 'AbortError')
+}
