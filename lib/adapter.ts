@@ -37,7 +37,7 @@ export function attach(instance: AxiosInstance, client: ResourceClient): () => v
     runWhen: (config) => config.oauth !== false,
   })
   const onResponse = instance.interceptors.response.use(redactResponse, (error: unknown) =>
-    Promise.reject(redactError(error) as Error),
+    Promise.reject(redactError(error)),
   )
   return () => {
     instance.interceptors.request.eject(onRequest)
@@ -52,7 +52,7 @@ function decorate(
   client: ResourceClient,
   detached: AbortSignal,
 ): InternalAxiosRequestConfig {
-  const before = (config.adapter as DecoratedAdapter | undefined)?.[decoration]
+  const before = decorationOf(config.adapter)
   const original = before !== undefined && before.client === client ? before.original : config.adapter
   const adapter: DecoratedAdapter = (request) => {
     // What the application is handed, and may send again, is its own adapter.
@@ -63,6 +63,10 @@ function decorate(
   adapter[decoration] = { client, original }
   config.adapter = adapter
   return config
+}
+
+function decorationOf(adapter: AxiosRequestConfig['adapter']): DecoratedAdapter[typeof decoration] {
+  return typeof adapter === 'function' ? (adapter as DecoratedAdapter)[decoration] : undefined
 }
 
 /** Sends a request with the token if it goes to the resource and the caller has not authorized it in another way. */

@@ -1,5 +1,6 @@
 import { withDeadline } from './deadline'
 import { Events } from './events'
+import { renderByJson } from './inspect'
 import { Http, type Transport } from './http'
 import type { Lease } from './lease'
 import { knownServer, openLease, type LeaseState } from './lease-state'
@@ -22,6 +23,10 @@ const leaseDeadline = 30_000
  * {@link OAuthContext.exclusive} is the only source of one. The counterpart of the MCP Python SDK's `OAuthContext`.
  */
 export class OAuthContext {
+  static {
+    renderByJson(this)
+  }
+
   readonly settings: Settings
   readonly events: Events = new Events()
   readonly http: Http
@@ -164,9 +169,5 @@ export class OAuthContext {
   toJSON(): Record<string, unknown> {
     const { serverUrl, partition } = this.settings
     return { serverUrl, partition, issuer: this.server?.issuer, tokenExpiresAt: this.tokenExpiresAt }
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return `OAuthContext ${JSON.stringify(this.toJSON())}`
   }
 }

@@ -1,6 +1,5 @@
 import type { OAuthContext } from './context'
-import { endpointOf, OAuthDiscoveryError, quote } from './errors'
-import { codeOf } from './events'
+import { endpointOf, isOAuthFlowError, OAuthDiscoveryError, quote, type OAuthFlowError } from './errors'
 import type { Lease } from './lease'
 import { MetadataDocuments, type Probe } from './metadata-documents'
 import { speaksResourceParameter, type Need } from './need'
@@ -129,17 +128,18 @@ export class Discovery {
   }
 
   /** A forbidden location is never contacted; the well-known ones are tried in its place (THREATS D2). */
-  #announcedLocations(need: Need): { allowed: readonly string[]; refused: unknown } {
+  #announcedLocations(need: Need): { allowed: readonly string[]; refused: OAuthFlowError | undefined } {
     const { loopback, publicOnly } = this.#context.settings
     const allowed: string[] = []
-    let refused: unknown
+    let refused: OAuthFlowError | undefined
     for (const url of this.#locations(need)) {
       try {
         allowed.push(checkEndpoint(url, { name: 'resource_metadata', loopback, publicOnly }))
       } catch (error) {
+        if (!isOAuthFlowError(error)) throw error
         refused ??= error
         const origin = new URL(this.#context.settings.serverUrl).origin
-        const told = { origin, duration: 0, endpoint: endpointOf(url), code: codeOf(error) }
+        const told = { origin, duration: 0, endpoint: endpointOf(url), code: error.code }
         this.#context.events.emit('urlRefused', told)
       }
     }
@@ -148,7 +148,9 @@ export class Discovery {
 
   #readResource(document: JsonObject, url: string): Located {
     const { serverUrl, resource, resourceMatch, pinnedIssuer } = this.#context.settings
-    const metadata = parseProtectedResourceMetadata(document, url)
+    // RFC 9728 §2 leaves the member out where the client is configured with its authorization server.
+    const named = pinnedIssuer === undefined ? document : { authorization_servers: [pinnedIssuer], ...document }
+    const metadata = parseProtectedResourceMetadata(named, url)
     if (!coversServerUrl(metadata.resource, serverUrl, resourceMatch) && metadata.resource !== resource) {
       throw new OAuthDiscoveryError(
         `The metadata at ${url} is about ${quote(metadata.resource)}, not about ${quote(serverUrl)}.`,
@@ -159,13 +161,6 @@ export class Discovery {
         },
       )
     }
-    if ((metadata.authorization_servers ?? []).length === 0 && pinnedIssuer === undefined) {
-      throw new OAuthDiscoveryError(`The metadata at ${url} names no authorization_servers.`, {
-        code: 'OAUTH_METADATA_INVALID',
-        endpoint: url,
-        hint: 'Set the option `issuer` to name the authorization server yourself.',
-      })
-    }
     return { metadata, url }
   }
 
@@ -173,7 +168,7 @@ export class Discovery {
     const { pinnedIssuer, selectAuthorizationServer, loopback } = this.#context.settings
     const listed = metadata.authorization_servers ?? []
     if (pinnedIssuer !== undefined) {
-      if (listed.length === 0 || listed.some((issuer) => sameIssuer(issuer, pinnedIssuer))) return pinnedIssuer
+      if (listed.some((issuer) => sameIssuer(issuer, pinnedIssuer))) return pinnedIssuer
       throw new OAuthDiscoveryError(`The resource no longer names the configured issuer ${quote(pinnedIssuer)}.`, {
         code: 'OAUTH_AS_CHANGED',
         endpoint: url,

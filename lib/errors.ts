@@ -65,6 +65,11 @@ export interface OAuthErrorDetails {
 const brand = Symbol.for('axios-oauth2.error')
 const maxText = 1024
 
+/** C0 and C1 controls, line and paragraph separators, and what changes the direction of text. */
+const unprintable =
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g
+
 /**
  * Writes text of a server so that it can stand in a message: quoted, on one line, without control or bidirectional
  * characters, cut at 200 characters.
@@ -75,10 +80,7 @@ export function quote(text: unknown): string {
 
 /** Removes control, line-separator and bidirectional characters and cuts at `max` characters. */
 export function cleanText(text: string, max: number = maxText): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  const clean = text
-    .slice(0, max + 1)
-    .replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g, ' ')
+  const clean = text.slice(0, max + 1).replace(unprintable, ' ')
   return clean.length > max ? `${clean.slice(0, max - 1)}…` : clean
 }
 

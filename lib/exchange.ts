@@ -140,14 +140,17 @@ export class Exchange {
     return source.obtain(this.#need(undefined), this.#signal())
   }
 
+  /** Sends once. With a bearer token the request is dispatched before this returns. */
   async #attempt(tokens: TokenSet | undefined): Promise<Outcome> {
-    const undress = dress(this.#config, this.#client, tokens)
+    const undress = tokens === undefined ? undefined : dress(this.#config, this.#client)
     try {
+      const presented = tokens && this.#client.tokenType.present(this.#config, tokens)
+      if (presented !== undefined) await presented
       const response = await this.#send(this.#config)
-      undress()
+      undress?.()
       return { response }
     } catch (error) {
-      undress()
+      undress?.()
       const { response } = (error ?? {}) as { response?: AxiosResponse }
       return response === undefined ? { error } : { error, response }
     }

@@ -8,6 +8,7 @@ import {
   isOAuthFlowError,
 } from './errors'
 import type { OAuthErrorCode, OAuthErrorDetails, OAuthPhase } from './errors'
+import { parseRetryAfter } from './protocol/token'
 
 /** What our own requests take from the attached instance, read at the time of the call. */
 export type Transport = Pick<AxiosRequestConfig, 'adapter' | 'httpAgent' | 'httpsAgent' | 'proxy'>
@@ -67,9 +68,9 @@ export class Http {
   }
 
   #request(request: HttpRequest, signal: AbortSignal): Promise<AxiosResponse<unknown>> {
-    const { adapter, httpAgent, httpsAgent, proxy } = this.#transport()
+    const { adapter, proxy, ...agents } = this.#transport()
     return new Axios({}).request({
-      ...definedOnly({ adapter, httpAgent, httpsAgent, proxy }),
+      ...definedOnly({ adapter, proxy, ...agents }),
       method: request.method,
       url: request.url,
       headers: { ...request.headers },
@@ -98,11 +99,16 @@ export function isTransientStatus(status: number): boolean {
   return status >= 500 || status === 408 || status === 425 || status === 429
 }
 
+/** Milliseconds that a server asks to wait; some say it in a header of their own. */
+export function retryAfterOf({ header }: HttpResponse, now: number): number | undefined {
+  return parseRetryAfter(header('retry-after') ?? header('x-retry-after'), now)
+}
+
 function headerOf(headers: unknown, name: string): string | undefined {
   const lookup = headers as { get?: (name: string) => unknown } & Record<string, unknown>
   const value = typeof lookup.get === 'function' ? lookup.get(name) : ownHeader(lookup, name)
   if (value === undefined || value === null) return undefined
-  return Array.isArray(value) ? value.join(', ') : String(value)
+  return Array.isArray(value) ? value.join(', ') : `${value as string | number}`
 }
 
 function ownHeader(headers: Record<string, unknown>, name: string): unknown {

@@ -1,7 +1,6 @@
 import { OAuthDiscoveryError, type OAuthFlowError } from './errors'
-import { isTransientStatus, type Http, type HttpResponse } from './http'
+import { isTransientStatus, retryAfterOf, type Http, type HttpResponse } from './http'
 import { parseJsonObject, type JsonObject } from './protocol/json'
-import { parseRetryAfter } from './protocol/token'
 
 /** One location that was asked for a metadata document, and what became of it. */
 export interface Probe {
@@ -84,14 +83,15 @@ export class MetadataDocuments {
     return document
   }
 
-  #temporary({ url, status, header }: HttpResponse): OAuthDiscoveryError {
+  #temporary(response: HttpResponse): OAuthDiscoveryError {
+    const { url, status } = response
     this.#note(url, status, 'temporary')
     return new OAuthDiscoveryError(`${url} answered ${status}: the server is temporarily not able to say.`, {
       code: 'OAUTH_TEMPORARY',
       retryable: true,
       endpoint: url,
       status,
-      retryAfter: parseRetryAfter(header('retry-after') ?? header('x-retry-after'), this.#now()),
+      retryAfter: retryAfterOf(response, this.#now()),
     })
   }
 

@@ -12,7 +12,9 @@ export interface Patience {
 export function patienceOf(config: InternalAxiosRequestConfig, detached: AbortSignal): Patience {
   const controller = new AbortController()
   const ends: (() => void)[] = []
-  const end = (): void => ends.splice(0).forEach((stop) => stop())
+  const end = (): void => {
+    for (const stop of ends.splice(0)) stop()
+  }
   const giveUp = (reason: unknown): void => {
     end()
     controller.abort(reason)
@@ -22,7 +24,9 @@ export function patienceOf(config: InternalAxiosRequestConfig, detached: AbortSi
   else if (signal !== undefined) {
     const onAbort = (): void => giveUp(canceled(config))
     signal.addEventListener?.('abort', onAbort)
-    ends.push(() => signal.removeEventListener?.('abort', onAbort))
+    ends.push(() => {
+      signal.removeEventListener?.('abort', onAbort)
+    })
   }
   cancelToken?.promise.then(giveUp, () => undefined)
   const onDetach = (): void => giveUp(detached.reason)

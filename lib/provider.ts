@@ -5,6 +5,7 @@ import { Discovery } from './discovery'
 import { isOAuthFlowError, type OAuthErrorCode } from './errors'
 import type { ClientSource, OAuthEvents } from './events'
 import type { Transport } from './http'
+import { renderByJson } from './inspect'
 import type { Probe } from './metadata-documents'
 import type { OAuthOptions } from './options'
 import { authorizationCode } from './pkce-flow'
@@ -47,6 +48,10 @@ export interface ProviderDescription {
  * `OAuthFlowError`. The counterpart of the MCP Python SDK's `OAuthClientProvider`.
  */
 export class OAuthClientProvider {
+  static {
+    renderByJson(this)
+  }
+
   readonly context: OAuthContext
   /** @internal What the adapter works with. */
   readonly resourceClient: ResourceClient
@@ -160,10 +165,6 @@ export class OAuthClientProvider {
 
   toJSON(): Record<string, unknown> {
     return this.context.toJSON()
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return `OAuthClientProvider ${JSON.stringify(this.toJSON())}`
   }
 
   #session(): ProviderDescription['session'] {

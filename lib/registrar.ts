@@ -2,7 +2,7 @@ import type { OAuthContext } from './context'
 import { withDeadline } from './deadline'
 import { checkPinned, metadataOf } from './discovery'
 import { OAuthDiscoveryError, OAuthRegistrationError, quote, type OAuthErrorDetails } from './errors'
-import { isTransientStatus, type HttpResponse } from './http'
+import { isTransientStatus, retryAfterOf, type HttpResponse } from './http'
 import type { Lease } from './lease'
 import { parseJsonObject } from './protocol/json'
 import {
@@ -13,7 +13,6 @@ import {
   sameRedirectUri,
 } from './protocol/registration'
 import { sameIssuer } from './protocol/issuer'
-import { parseRetryAfter } from './protocol/token'
 import { clientAuthentications } from './client-authentication'
 import type { DiscoveredServer, KnownClient } from './storage/record'
 
@@ -187,7 +186,8 @@ export class Registrar {
     return withDeadline(() => initialAccessToken(), requestTimeout, 'waiting for initialAccessToken()')
   }
 
-  #refused({ url, status, body, header }: HttpResponse): OAuthRegistrationError {
+  #refused(response: HttpResponse): OAuthRegistrationError {
+    const { url, status, body } = response
     const { error, error_description: description } = parseJsonObject(body) ?? {}
     const transient = isTransientStatus(status)
     const details: OAuthErrorDetails = {
@@ -197,9 +197,7 @@ export class Registrar {
       status,
       oauthError: typeof error === 'string' ? error : undefined,
       oauthErrorDescription: typeof description === 'string' ? description : undefined,
-      retryAfter: transient
-        ? parseRetryAfter(header('retry-after') ?? header('x-retry-after'), this.#context.settings.now())
-        : undefined,
+      retryAfter: transient ? retryAfterOf(response, this.#context.settings.now()) : undefined,
       hint: transient
         ? undefined
         : 'Register the client by hand and set `clientInformation`, or adjust `clientMetadata`.',

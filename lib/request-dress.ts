@@ -1,25 +1,18 @@
 import type { InternalAxiosRequestConfig } from 'axios'
 import { chainRedirects, type BeforeRedirect } from './redirects'
 import type { ResourceClient } from './resource-client'
-import type { TokenSet } from './storage/record'
 
 type Members = Pick<InternalAxiosRequestConfig, 'auth' | 'beforeRedirect' | 'fetchOptions'>
 
 const manual = { redirect: 'manual' as const }
 
 /**
- * Dresses the config of one attempt: the token on its own headers, the redirect policy, and no empty `auth`, which would
- * replace the token by an empty Basic header. The function returned undresses it, so that the config which the
- * application is handed shows what the application wrote.
+ * Makes a config fit to carry a token: the redirect policy is on it, and no empty `auth`, which would replace the token
+ * by an empty Basic header. The function returned takes everything off again, the token too, so that the config which
+ * the application is handed shows what the application wrote.
  */
-export function dress(
-  config: InternalAxiosRequestConfig,
-  { tokenType, redirectPolicy }: ResourceClient,
-  tokens: TokenSet | undefined,
-): () => void {
-  if (tokens === undefined) return nothing
+export function dress(config: InternalAxiosRequestConfig, { tokenType, redirectPolicy }: ResourceClient): () => void {
   const { auth, beforeRedirect, fetchOptions } = config
-  tokenType.present(config, tokens)
   if (auth !== undefined) delete config.auth
   const own = beforeRedirect as BeforeRedirect | undefined
   config.beforeRedirect = (own === undefined ? redirectPolicy : chainRedirects(redirectPolicy, own)) as never
@@ -36,8 +29,4 @@ function restore(config: InternalAxiosRequestConfig, members: Members): void {
     if (value === undefined) delete target[name]
     else target[name] = value
   }
-}
-
-function nothing(): void {
-  // Nothing was put on.
 }

@@ -71,9 +71,9 @@ function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array>
   const iterator = source[Symbol.asyncIterator]()
   return new ReadableStream({
     async pull(controller) {
-      const { done, value } = await iterator.next()
-      if (done === true) controller.close()
-      else controller.enqueue(new Uint8Array(value))
+      const next = await iterator.next()
+      if (next.done === true) controller.close()
+      else controller.enqueue(new Uint8Array(next.value))
     },
     async cancel() {
       await iterator.return?.()

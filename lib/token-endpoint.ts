@@ -4,7 +4,7 @@ import type { OAuthContext } from './context'
 import { withDeadline } from './deadline'
 import { metadataOf } from './discovery'
 import { OAuthRegistrationError, quote } from './errors'
-import type { HttpResponse } from './http'
+import { retryAfterOf, type HttpResponse } from './http'
 import { computeLifetime, parseExpiresIn } from './protocol/lifetime'
 import { chooseAuthenticationMethod } from './protocol/registration'
 import { parseTokenResponse, type TokenResponse } from './protocol/token'
@@ -60,6 +60,7 @@ export class TokenEndpoint {
       dpopRequired: false,
       ...(transformTokenResponse === undefined ? {} : { transform: transformTokenResponse }),
       secrets: this.#secrets(request, parameters),
+      retryAfter: retryAfterOf(response, now()),
     })
     const [jitterByte = 0] = random(1)
     return tokenSet(tokens, { sentAt, jitter: jitterByte / 256, requestedScope: request.requestedScope })

@@ -99,7 +99,7 @@ export class RefreshToken {
   #classify(error: OAuthFlowError): 'transient' | 'client' | 'rejected' {
     if (!(error instanceof OAuthTokenError) || error.status === undefined) return 'transient'
     // A token object that fails its checks says nothing about the refresh token: the record stays.
-    if (error.code !== 'OAUTH_TOKEN_ENDPOINT_ERROR') return 'transient'
+    if (error.code === 'OAUTH_TOKEN_INVALID') return 'transient'
     if (!isUnclear(error)) this.#unclear = 0
     else if ((this.#unclear += 1) < unclearLimit) return 'transient'
     const kind = classify(error)

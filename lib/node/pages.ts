@@ -15,6 +15,10 @@ h1 { margin: 0 0 .5rem; font-size: 1.75rem; line-height: 1.25 }
 p { margin: 0 }
 `
 
+/** What the receiver can have to say. */
+export type PageName =
+  'received' | 'notCompleted' | 'finished' | 'unknown' | 'malformed' | 'notFound' | 'methodNotAllowed' | 'wrongHost'
+
 function page(status: number, title: string, text: string): Page {
   const html = `<!doctype html>
 <html lang="en">
@@ -39,7 +43,7 @@ function page(status: number, title: string, text: string): Page {
  * Every page of the loopback receiver. Constants: no text of a request can appear on them. They promise nothing about
  * the outcome, since the response is judged only after the browser has been answered.
  */
-export const pages = {
+export const pages: Readonly<Record<PageName, Page>> = {
   received: page(200, 'Response received', 'You can close this tab and return to the application.'),
   notCompleted: page(
     200,
@@ -56,7 +60,7 @@ export const pages = {
   notFound: page(404, 'Not found', 'There is nothing at this address.'),
   methodNotAllowed: page(405, 'Method not allowed', 'Only GET is answered here.'),
   wrongHost: page(421, 'Wrong host', 'This server answers only under the name of this machine.'),
-} as const satisfies Readonly<Record<string, Page>>
+}
 
 const styleHash = createHash('sha256').update(style).digest('base64')
 

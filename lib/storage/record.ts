@@ -4,28 +4,122 @@ import type { ClientSource } from '../events'
 import { sha256Base64url } from '../protocol/encoding'
 
 /** The format of the records below. */
-export const recordVersion = 1
+export const recordVersion: 1 = 1
+
+/** Tokens as they are stored: the wire's members, and times in milliseconds since the epoch. */
+export interface TokenSet {
+  readonly access_token: string
+  readonly token_type: 'Bearer' | 'DPoP'
+  readonly refresh_token?: string | undefined
+  readonly id_token?: string | undefined
+  /** What was granted: the response's scope, or the requested one when the response has none. */
+  readonly scope?: string | undefined
+  /** When the token request was started. */
+  readonly issuedAt: number
+  readonly expiresAt?: number | undefined
+  readonly refreshAt?: number | undefined
+  readonly mandatoryAt?: number | undefined
+}
+
+/** A client and how it came to be known. Of a configured client the secret is not stored. */
+export interface KnownClient {
+  readonly source: ClientSource
+  readonly client_id: string
+  readonly client_secret?: string | undefined
+  readonly client_secret_expires_at?: number | undefined
+  readonly token_endpoint_auth_method?: string | undefined
+  readonly redirect_uris?: readonly string[] | undefined
+  readonly grant_types?: readonly string[] | undefined
+  /** Whether this client has ever led to a token. */
+  readonly proven?: boolean | undefined
+}
+
+/** One authorization server as discovered for one resource. */
+export interface DiscoveredServer {
+  readonly issuer: string
+  /** The protected resource in the server's own spelling. */
+  readonly resource: string
+  /** The `resource` parameter to send; absent: none is sent. */
+  readonly resourceParameter?: string | undefined
+  readonly resourceMetadataUrl?: string | undefined
+  readonly protectedResource?: Readonly<Record<string, unknown>> | undefined
+  readonly authorizationServer: Readonly<Record<string, unknown>>
+  readonly legacy?: 'metadata' | 'endpoints' | undefined
+  readonly discoveredAt: number
+}
+
+/** Everything about one grant: server, client and tokens, so that a credential only goes back to where it came from. */
+export interface GrantRecord {
+  readonly kind: 'grant'
+  readonly version: typeof recordVersion
+  /** Counts writes. */
+  readonly revision: number
+  readonly partition: string | null
+  readonly server: DiscoveredServer
+  readonly client: KnownClient
+  readonly tokens?: TokenSet | undefined
+  /** Everything that has been asked for in this grant, for the union of a step-up. */
+  readonly requestedScope?: string | undefined
+  /** SHA-256 of refresh tokens that the server has rejected; they are never posted again. */
+  readonly deadRefreshTokens?: readonly string[] | undefined
+  /** When the session ended for good; absent while it lives or has never begun. */
+  readonly endedAt?: number | undefined
+}
+
+/** Names one grant of a session. */
+export interface GrantReference {
+  readonly issuer: string
+  readonly resource: string
+  readonly clientId: string
+}
+
+/** Through which a restart finds the session's grant and open transactions. */
+export interface PointerRecord {
+  readonly kind: 'pointer'
+  readonly version: typeof recordVersion
+  readonly revision: number
+  readonly serverUrl: string
+  readonly partition: string | null
+  /** Newest first; the first is the one in use. */
+  readonly grants: readonly GrantReference[]
+  readonly transactions: readonly { readonly id: string; readonly expiresAt: number; readonly used: boolean }[]
+  /** Where a static secret without configured issuer was first used (THREATS D11). */
+  readonly pin?: { readonly issuer: string; readonly tokenEndpoint: string } | undefined
+}
+
+/** One authorization that waits for its callback. */
+export interface TransactionRecord {
+  readonly kind: 'transaction'
+  readonly version: typeof recordVersion
+  readonly serverUrl: string
+  readonly partition: string | null
+  readonly codeVerifier: string
+  readonly server: DiscoveredServer
+  readonly client: KnownClient
+  readonly redirectUri: string
+  readonly scope?: string | undefined
+  readonly createdAt: number
+  readonly expiresAt: number
+}
 
 const text = z.string()
 const texts = z.array(text)
 const time = z.number()
 const document = z.record(text, z.unknown())
 
-const tokenSchema = z.object({
+const tokenSchema: z.ZodMiniType<TokenSet> = z.object({
   access_token: text,
   token_type: z.enum(['Bearer', 'DPoP']),
   refresh_token: z.optional(text),
   id_token: z.optional(text),
-  /** What was granted: the response's scope, or the requested one when the response has none. */
   scope: z.optional(text),
-  /** Times in milliseconds since the epoch. */
   issuedAt: time,
   expiresAt: z.optional(time),
   refreshAt: z.optional(time),
   mandatoryAt: z.optional(time),
 })
 
-const clientSchema = z.object({
+const clientSchema: z.ZodMiniType<KnownClient> = z.object({
   source: z.enum(['static', 'metadata-document', 'dynamic']),
   client_id: text,
   client_secret: z.optional(text),
@@ -33,15 +127,12 @@ const clientSchema = z.object({
   token_endpoint_auth_method: z.optional(text),
   redirect_uris: z.optional(texts),
   grant_types: z.optional(texts),
-  /** Whether this client has ever led to a token. */
   proven: z.optional(z.boolean()),
 })
 
-const discoverySchema = z.object({
+const serverSchema: z.ZodMiniType<DiscoveredServer> = z.object({
   issuer: text,
-  /** The protected resource in the server's own spelling. */
   resource: text,
-  /** The `resource` parameter to send; absent: none is sent. */
   resourceParameter: z.optional(text),
   resourceMetadataUrl: z.optional(text),
   protectedResource: z.optional(document),
@@ -50,58 +141,43 @@ const discoverySchema = z.object({
   discoveredAt: time,
 })
 
-const grantSchema = z.object({
+const grantSchema: z.ZodMiniType<GrantRecord> = z.object({
   kind: z.literal('grant'),
   version: z.literal(recordVersion),
   revision: z.number(),
   partition: z.nullable(text),
-  server: discoverySchema,
+  server: serverSchema,
   client: clientSchema,
   tokens: z.optional(tokenSchema),
-  /** Everything that has been asked for in this grant, for the union of a step-up. */
   requestedScope: z.optional(text),
-  /** SHA-256 of refresh tokens that the server has rejected; they are never posted again. */
   deadRefreshTokens: z.optional(texts),
-  /** When the session ended for good, in milliseconds since the epoch; absent while it lives or has never begun. */
   endedAt: z.optional(time),
 })
 
-const pointerSchema = z.object({
+const pointerSchema: z.ZodMiniType<PointerRecord> = z.object({
   kind: z.literal('pointer'),
   version: z.literal(recordVersion),
   revision: z.number(),
   serverUrl: text,
   partition: z.nullable(text),
-  /** Newest first; the first is the one in use. */
   grants: z.array(z.object({ issuer: text, resource: text, clientId: text })),
   transactions: z.array(z.object({ id: text, expiresAt: time, used: z.boolean() })),
-  /** Where a static secret without configured issuer was first used (THREATS D11). */
   pin: z.optional(z.object({ issuer: text, tokenEndpoint: text })),
 })
 
-const transactionSchema = z.object({
+const transactionSchema: z.ZodMiniType<TransactionRecord> = z.object({
   kind: z.literal('transaction'),
   version: z.literal(recordVersion),
   serverUrl: text,
   partition: z.nullable(text),
   codeVerifier: text,
-  server: discoverySchema,
+  server: serverSchema,
   client: clientSchema,
   redirectUri: text,
   scope: z.optional(text),
   createdAt: time,
   expiresAt: time,
 })
-
-/** Tokens as they are stored: the wire's members and absolute times in milliseconds. */
-export type TokenSet = z.infer<typeof tokenSchema>
-/** A client and how it came to be known. */
-export type KnownClient = z.infer<typeof clientSchema> & { readonly source: ClientSource }
-/** One authorization server as discovered for one resource. */
-export type DiscoveredServer = z.infer<typeof discoverySchema>
-export type GrantRecord = z.infer<typeof grantSchema>
-export type PointerRecord = z.infer<typeof pointerSchema>
-export type TransactionRecord = z.infer<typeof transactionSchema>
 
 /** Which record is meant where, and how it is read. */
 export interface RecordKind<R> {
@@ -110,8 +186,8 @@ export interface RecordKind<R> {
 }
 
 /** A reader that gives undefined for what does not fit the schema. */
-function kind<R>(name: RecordKind<R>['name'], schema: { safeParse(value: unknown): { data?: R } }): RecordKind<R> {
-  return { name, parse: (value) => schema.safeParse(value).data }
+function kind<R>(name: RecordKind<R>['name'], schema: z.ZodMiniType<R>): RecordKind<R> {
+  return { name, parse: (value) => z.safeParse(schema, value).data }
 }
 
 export const grantKind: RecordKind<GrantRecord> = kind('grant', grantSchema)

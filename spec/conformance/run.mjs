@@ -135,6 +135,6 @@ function summaryOf({ folder: _folder, driverErrors: _driverErrors, ...verdict })
 }
 
 await main().catch((error) => {
-  console.error([error.message, error.stdout, error.stderr].filter(Boolean).join('\n'))
+  console.error(error.message)
   process.exitCode = 2
 })

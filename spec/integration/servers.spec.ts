@@ -309,7 +309,9 @@ describe("startServer('oidc-provider')", () => {
     const server = await startServer('oidc-provider', { par: 'required' })
     const hand = await register(server.urls.issuer)
     await expect(signIn(hand, { resource: 'http://127.0.0.1/any' })).rejects.toThrow()
-    expect(await signIn(hand, { resource: 'http://127.0.0.1/any', scope: 'notes:read', pushed: true })).toHaveProperty('access_token')
+    expect(await signIn(hand, { resource: 'http://127.0.0.1/any', scope: 'notes:read', pushed: true })).toHaveProperty(
+      'access_token',
+    )
     await server.stop()
   })
 
@@ -317,7 +319,9 @@ describe("startServer('oidc-provider')", () => {
     const server = await startServer('oidc-provider', { interaction: 'forms' })
     const hand = await register(server.urls.issuer)
     const person = new UserAgent()
-    expect(await signIn(hand, { resource: 'http://127.0.0.1/any', scope: 'notes:read', person })).toHaveProperty('access_token')
+    expect(await signIn(hand, { resource: 'http://127.0.0.1/any', scope: 'notes:read', person })).toHaveProperty(
+      'access_token',
+    )
     expect((await server.control.journal()).filter((entry) => entry.path.startsWith('/interaction/'))).toHaveLength(4)
     await server.stop()
   })

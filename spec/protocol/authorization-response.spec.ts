@@ -150,8 +150,9 @@ describe('checkIss(response, { issuer, advertised, trustedIssuers })', () => {
     expect(JSON.stringify(error)).not.toMatch(/555|help/)
   })
 
+  // An empty iss is left out: oauth4webapi takes it for a missing one, we compare it [CB-08].
   it('decides like oauth4webapi for every iss [iss.present-compared] [iss.no-tolerance]', () => {
-    const isses = fc.constantFrom(undefined, '', issuer, `${issuer}/`, 'https://AS.example', `${issuer}:443`, 'x')
+    const isses = fc.constantFrom(undefined, issuer, `${issuer}/`, 'https://AS.example', `${issuer}:443`, 'x')
     fc.assert(
       fc.property(isses, fc.boolean(), (iss, advertised) => {
         const server = { issuer, authorization_response_iss_parameter_supported: advertised }

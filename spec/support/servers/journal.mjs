@@ -28,7 +28,6 @@ export function fingerprint(token) {
 export function createJournal({ annotate = () => {}, counters = () => ({}), onReset = () => {} } = {}) {
   let entries = []
   let sequence = 0
-  const started = performance.now()
   const faults = createFaults()
 
   function observe(listener) {
@@ -38,11 +37,16 @@ export function createJournal({ annotate = () => {}, counters = () => ({}), onRe
       const requestText = collectRequest(request)
       let responseText = () => ''
       // Written down on arrival, so that a stream that is still open is in the journal; completed when it is over.
-      const entry = { n: ++sequence, at: Math.round(began - started), ...describeRequest(request, url, ''), open: true }
+      const entry = {
+        n: ++sequence,
+        at: round(performance.timeOrigin + began),
+        ...describeRequest(request, url, ''),
+        open: true,
+      }
       entries.push(entry)
       response.once('close', () => {
         delete entry.open
-        entry.duration = Math.round((performance.now() - began) * 10) / 10
+        entry.duration = round(performance.now() - began)
         Object.assign(entry, describeRequest(request, url, requestText()))
         Object.assign(entry, describeResponse(response, responseText()))
         annotate(entry, { answer: parseObject(responseText()) })
@@ -63,6 +67,11 @@ export function createJournal({ annotate = () => {}, counters = () => ({}), onRe
     ...faults.controls,
   }
   return { observe, controls }
+}
+
+/** Milliseconds to a tenth. */
+function round(time) {
+  return Math.round(time * 10) / 10
 }
 
 /** Sees the body of a request as it arrives, whoever reads it and whenever. */

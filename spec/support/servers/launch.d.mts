@@ -3,7 +3,7 @@ export type ServerName = 'oidc-provider' | 'protected-api' | 'mcp-server' | 'mcp
 /** One request as a server saw it. Values of secret parameters are never in it, only their names. */
 export interface JournalEntry {
   readonly n: number
-  /** Milliseconds since the server started. */
+  /** Arrival, in milliseconds since the epoch: comparable between servers. */
   readonly at: number
   /** Milliseconds until the response was over; absent while it is open. */
   readonly duration?: number

@@ -189,18 +189,28 @@ function locateMetadata(pathname) {
   return at[pathname]
 }
 
-/** Answers an interaction as the person would: by `login_hint`, else by the decision that control left. */
+/**
+ * Answers an interaction as the person would: by the decision that control left, by `login_hint`, and where nothing is
+ * decided by the form or, without forms, with yes.
+ */
 async function interact(request, response) {
   try {
     const details = await provider.interactionDetails(request, response)
-    if (flags.interaction === 'forms' && request.method === 'GET') return showForm(response, details)
-    const answer =
-      flags.interaction === 'forms' ? await readAnswer(request) : (readHint(details.params.login_hint) ?? decision)
+    const answer = await decide(request, details.params.login_hint)
+    if (answer === undefined) return await showForm(response, details)
     const result = await resultOf(details, answer)
     await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: !('error' in result) })
   } catch (failure) {
     sendJson(response, 400, { error: failure.message, error_description: failure.error_description })
   }
+}
+
+/** The answer of the person, undefined while there is none. */
+async function decide(request, hint) {
+  const decided = readHint(hint) ?? (Object.keys(decision).length > 0 ? decision : undefined)
+  if (decided !== undefined) return decided
+  if (flags.interaction === 'auto') return {}
+  return request.method === 'POST' ? readAnswer(request) : undefined
 }
 
 async function resultOf(details, { error, description, grant, account = 'alice' }) {
