@@ -36,7 +36,7 @@ export function attach(instance: AxiosInstance, client: ResourceClient): () => v
     synchronous: true,
     runWhen: (config) => config.oauth !== false,
   })
-  const onResponse = instance.interceptors.response.use(redactResponse, (error: unknown) =>
+  const onResponse = instance.interceptors.response.use(redactResponse, (error: Error) =>
     Promise.reject(redactError(error)),
   )
   return () => {

@@ -3,7 +3,7 @@ import { Events } from './events'
 import { renderByJson } from './inspect'
 import { Http, type Transport } from './http'
 import type { Lease } from './lease'
-import { knownServer, openLease, type LeaseState } from './lease-state'
+import { knownServer, openLease, tokensInForce, type LeaseState } from './lease-state'
 import { Mutex } from './mutex'
 import { speaksResourceParameter } from './need'
 import type { AuthorizationServerMetadata, ProtectedResourceMetadata } from './protocol/metadata'
@@ -124,7 +124,7 @@ export class OAuthContext {
   }
 
   get currentTokens(): TokenSet | undefined {
-    return this.grant?.tokens
+    return tokensInForce(this.#state)
   }
 
   /** When the current access token expires, in milliseconds since the epoch; undefined when that is unknown. */

@@ -57,9 +57,11 @@ export class Discovery {
 
   /** Whether a challenge announces metadata elsewhere than what is known was read from. */
   hasMoved(lease: Pick<Lease, 'metadata'>, need: Need): boolean {
-    const known = lease.metadata.known?.resourceMetadataUrl
+    const { known } = lease.metadata
     const announced = this.#locations(need)
-    return known !== undefined && announced.length > 0 && !announced.includes(known)
+    if (known === undefined || announced.length === 0) return false
+    const { resourceMetadataUrl: read, announced: before = read === undefined ? [] : [read] } = known
+    return announced.join(' ') !== before.join(' ')
   }
 
   /**
@@ -238,6 +240,7 @@ export class Discovery {
         ? {}
         : { resourceMetadataUrl: o.located.url, protectedResource: { ...o.located.metadata } }),
       authorizationServer: { ...authorizationServer },
+      ...(this.#announced.length === 0 ? {} : { announced: [...this.#announced] }),
       ...(o.legacy === undefined ? {} : { legacy: o.legacy }),
       discoveredAt: settings.now(),
     }

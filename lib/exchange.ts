@@ -84,26 +84,29 @@ export class Exchange {
   #isDone({ response }: Outcome, tokens: TokenSet | undefined): boolean {
     if (response === undefined) return true
     const refused = response.status === 401 || this.#client.isUnauthorized(response)
-    if (!refused && tokens !== undefined) this.#client.source.noteAccepted(tokens)
+    if (!refused && tokens !== undefined && response.status < 500) this.#client.source.noteAccepted(tokens)
     return !refused && response.status !== 403
   }
 
   /** The tokens for another sending, or undefined when the answer is the caller's. */
-  async #next({ response }: Outcome, tokens: TokenSet | undefined): Promise<TokenSet | undefined> {
+  async #next({ response, error }: Outcome, tokens: TokenSet | undefined): Promise<TokenSet | undefined> {
     if (response === undefined) return undefined
     const refusal = this.#refusal(response, tokens)
     return response.status === 403 && !this.#client.isUnauthorized(response)
       ? this.#widen(response, refusal, tokens)
-      : this.#renew(response, refusal, tokens)
+      : this.#renew({ response, error }, refusal, tokens)
   }
 
   async #renew(
-    response: AxiosResponse,
+    { response, error }: { response: AxiosResponse; error?: unknown },
     refusal: Refusal | undefined,
     tokens: TokenSet | undefined,
   ): Promise<TokenSet | undefined> {
     const { source } = this.#client
-    if (this.#renewed || !source.mayRenew(tokens)) return undefined
+    if (this.#renewed || !source.mayRenew(tokens)) {
+      explain(error, tokens, this.#config)
+      return undefined
+    }
     this.#renewed = true
     discard(response)
     const need: Need = { ...this.#need(refusal), ...(tokens === undefined ? {} : { refused: tokens.access_token }) }
@@ -203,6 +206,17 @@ function ownFailureWithin(error: unknown): OAuthFlowError | undefined {
     inner = (inner as { cause?: unknown }).cause
   }
   return undefined
+}
+
+/** The 401 is the caller's; its `cause` says why nothing more was tried. */
+function explain(error: unknown, tokens: TokenSet | undefined, config: InternalAxiosRequestConfig): void {
+  if (tokens === undefined || !(error instanceof Error) || error.cause !== undefined) return
+  error.cause = new OAuthFlowError('The resource refuses a token that was issued for it moments ago.', {
+    code: 'OAUTH_LOOP',
+    endpoint: finalUrl(config),
+    status: 401,
+    hint: 'Compare scope and audience of the token with what the resource expects, and the clocks of both servers.',
+  })
 }
 
 /** Frees the socket of an answer that nobody will read. */

@@ -1,9 +1,10 @@
 import { OAuthAuthorizationError, OAuthFlowError } from './errors'
 import type { ClientLease, Lease, MetadataLease, TokenLease, TransactionLease } from './lease'
 import { sha256Base64url } from './protocol/encoding'
+import { sameIssuer } from './protocol/issuer'
 import { unionScope } from './protocol/scope'
 import { transactionKey, transactionKind } from './storage/record'
-import type { DiscoveredServer, GrantRecord, PointerRecord } from './storage/record'
+import type { DiscoveredServer, GrantRecord, PointerRecord, TokenSet } from './storage/record'
 import type { Session } from './storage/session'
 import type { Store } from './storage/store'
 
@@ -72,10 +73,21 @@ export function knownServer({ server, session }: LeaseState): DiscoveredServer |
   return recorded.discoveredAt > server.discoveredAt ? recorded : server
 }
 
+/** The tokens of the grant in use, unless a later discovery found another authorization server (MCP, AS Binding). */
+export function tokensInForce({ server, session }: LeaseState): TokenSet | undefined {
+  const { grant } = session
+  if (grant === undefined || server === undefined || server.discoveredAt <= grant.server.discoveredAt)
+    return grant?.tokens
+  return sameIssuer(server.issuer, grant.server.issuer) ? grant.tokens : undefined
+}
+
 function clientLease({ session }: LeaseState): ClientLease {
   return {
     at: (issuer) => session.grantsAt(issuer),
-    save: async (server, client) => void (await session.writeGrant(server, client, () => ({}))),
+    save: (server, client) => session.writeGrant({ server, client, use: false }, () => ({})),
+    get several() {
+      return (session.pointer?.grants.length ?? 0) > 1
+    },
     forget: (server, clientId) => session.removeGrant(server, clientId),
     get pin() {
       return session.pointer?.pin
@@ -84,17 +96,18 @@ function clientLease({ session }: LeaseState): ClientLease {
   }
 }
 
-function tokenLease({ session, now }: LeaseState): TokenLease {
+function tokenLease(state: LeaseState): TokenLease {
+  const { session, now } = state
   return {
     get grant() {
       return session.grant
     },
     get current() {
-      return session.grant?.tokens
+      return tokensInForce(state)
     },
     save: async ({ server, client, tokens, requestedScope }) => {
       try {
-        await session.writeGrant(server, { ...client, proven: true }, (previous) => ({
+        await session.writeGrant({ server, client: { ...client, proven: true } }, (previous) => ({
           tokens,
           requestedScope: unionScope(previous?.requestedScope, requestedScope),
           endedAt: undefined,
@@ -106,17 +119,13 @@ function tokenLease({ session, now }: LeaseState): TokenLease {
         return session.grant?.tokens ?? tokens
       }
     },
-    isDead: async (refreshToken) => {
-      const dead = session.grant?.deadRefreshTokens
-      return dead !== undefined && dead.includes(await sha256Base64url(refreshToken))
-    },
     end: async (refreshToken, { keepAccessToken }) => {
       await session.load()
       const { grant } = session
       if (grant?.tokens?.refresh_token !== refreshToken) return false
       const hash = await sha256Base64url(refreshToken)
       const { refresh_token: _dead, ...rest } = grant.tokens
-      await session.writeGrant(grant.server, grant.client, () => ({
+      await session.writeGrant(grant, () => ({
         tokens: keepAccessToken ? rest : undefined,
         deadRefreshTokens: [hash, ...(grant.deadRefreshTokens ?? [])].slice(0, rememberedDead),
         endedAt: now(),
@@ -135,8 +144,8 @@ async function clearTokens(session: Session): Promise<void> {
     grants.push(...stored.filter((grant) => grant.client.client_id === ref.clientId && grant.tokens !== undefined))
   }
   // Oldest first, so that the grant in use stays the one in use.
-  for (const { server, client } of grants.reverse()) {
-    await session.writeGrant(server, client, () => ({ tokens: undefined, endedAt: undefined }))
+  for (const grant of grants.reverse()) {
+    await session.writeGrant(grant, () => ({ tokens: undefined, endedAt: undefined }))
   }
 }
 

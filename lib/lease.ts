@@ -24,7 +24,10 @@ export interface MetadataLease {
 export interface ClientLease {
   /** The clients registered at an issuer, newest first, with the grants they belong to. */
   at(issuer: string): Promise<readonly GrantRecord[]>
+  /** Stores a client; the session in use stays in use. */
   save(server: DiscoveredServer, client: KnownClient): Promise<void>
+  /** Whether the session has been with several servers or as several clients. */
+  readonly several: boolean
   forget(server: DiscoveredServer, clientId: string): Promise<void>
   /** Where the static secret was first used. */
   readonly pin: PointerRecord['pin']
@@ -34,6 +37,7 @@ export interface ClientLease {
 /** The tokens of the grant in use. */
 export interface TokenLease {
   readonly grant: GrantRecord | undefined
+  /** Its tokens; undefined when the resource names another authorization server by now. */
   readonly current: TokenSet | undefined
   /** Persists, then publishes. Gives what is in force afterwards: another process may have been faster. */
   save(o: {
@@ -42,8 +46,6 @@ export interface TokenLease {
     tokens: TokenSet
     requestedScope: string | undefined
   }): Promise<TokenSet>
-  /** Whether a refresh token was rejected before. */
-  isDead(refreshToken: string): Promise<boolean>
   /**
    * Ends the session of a rejected refresh token. The access token stays in use when it is still good; both stay when
    * the store holds another refresh token by now. Gives whether the session ended.

@@ -21,7 +21,7 @@ export function redactResponse(response: AxiosResponse): AxiosResponse {
 }
 
 /** The same for what a request rejects with. */
-export function redactError(error: unknown): unknown {
+export function redactError<E>(error: E): E {
   if (isOAuthFlowError(error) || !isAxiosError(error)) return error
   const request: unknown = error.request
   if (holdsHeaders(request)) error.request = summarize(request)

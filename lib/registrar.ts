@@ -70,7 +70,7 @@ export class Registrar {
       client_id: '',
     }
     const confidential = client_secret !== undefined || clientInformation?.private_key !== undefined
-    if (pinnedIssuer !== undefined && !sameIssuer(pinnedIssuer, server.issuer)) throw otherServer(pinnedIssuer, server)
+    if (pinnedIssuer !== undefined && !this.#isAt(pinnedIssuer, server)) throw otherServer(pinnedIssuer, server)
     if (confidential && pinnedIssuer === undefined) await this.#pin(lease, server)
     return {
       source: 'static',
@@ -78,6 +78,11 @@ export class Registrar {
       ...(token_endpoint_auth_method === undefined ? {} : { token_endpoint_auth_method }),
       ...(redirect_uris === undefined ? {} : { redirect_uris: [...redirect_uris] }),
     }
+  }
+
+  /** Whether a server is the one of an issuer; a trusted issuer in its document is as good (see `trustedIssuers`). */
+  #isAt(issuer: string, server: DiscoveredServer): boolean {
+    return sameIssuer(issuer, server.issuer) || this.#context.settings.trustedIssuers.includes(server.issuer)
   }
 
   /** A static secret without configured issuer belongs to the server of its first use (THREATS D11). */

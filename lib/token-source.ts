@@ -11,7 +11,7 @@ import { sameIssuer } from './protocol/issuer'
 import { freshness } from './protocol/lifetime'
 import { coversScope } from './protocol/scope'
 import { SignInDesk } from './sign-in-desk'
-import type { GrantRecord, TokenSet } from './storage/record'
+import type { DiscoveredServer, GrantRecord, TokenSet } from './storage/record'
 import type { Verbs } from './verbs'
 
 /** What silent work came to: tokens, or that a person is needed. */
@@ -148,23 +148,28 @@ export class TokenSource {
   }
 
   /**
-   * The grant whose refresh token may be used: not before metadata that moved or was dropped has been read again, and not
-   * when the resource names another authorization server by now.
+   * The grant whose refresh token may be used: not before metadata that moved or was dropped has been read again. When the
+   * resource names another authorization server by now, it is the one the session had there before, if any.
    */
   async #grantInForce(lease: Lease, need: Need): Promise<GrantRecord | undefined> {
     const { grant } = lease.tokens
     if (grant === undefined || need.signIn === true) return undefined
-    if (!this.#discovery.hasMoved(lease, need) && !lease.metadata.dropped) return grant
-    const server = await this.#discovery.discover(lease, need, { reread: true })
-    return sameIssuer(server.issuer, grant.server.issuer)
-      ? { ...grant, server: { ...server, resource: grant.server.resource } }
-      : undefined
+    const { metadata, clients } = lease
+    const inDoubt =
+      this.#discovery.hasMoved(lease, need) || metadata.dropped || (clients.several && need.refusal !== undefined)
+    const server = inDoubt
+      ? await this.#discovery.discover(lease, need, { reread: true })
+      : (metadata.known ?? grant.server)
+    if (sameIssuer(server.issuer, grant.server.issuer))
+      return inDoubt ? { ...grant, server: followed(grant, server) } : grant
+    const former = await clients.at(server.issuer)
+    return former.find((other) => other.tokens?.refresh_token !== undefined)
   }
 
   async #refreshed(lease: Lease, grant: GrantRecord, need: Need): Promise<Silent | undefined> {
     const { current } = lease.tokens
     // RFC 6749 §6: a refresh never widens the scope.
-    if (!coversScope(current?.scope, need.scope) || !(await this.#refresh.isPossible(lease))) return undefined
+    if (!coversScope(current?.scope, need.scope) || !(await this.#refresh.isPossible(grant))) return undefined
     const keepAccessToken = current !== undefined && this.#isGood(current, need)
     const outcome = await this.#refresh.renew(lease, grant, { keepAccessToken })
     return this.#afterRefresh(outcome, keepAccessToken ? current : undefined, grant)
@@ -206,6 +211,12 @@ export class TokenSource {
     if (this.#context.settings.grant.kind === 'silent') return this.#context.grant !== undefined
     return this.#context.canRefreshToken()
   }
+}
+
+/** What a rediscovery changed about the server of a grant; the resource stays the one its tokens are for. */
+function followed(grant: GrantRecord, server: DiscoveredServer): DiscoveredServer {
+  const { resource, resourceParameter } = grant.server
+  return { ...server, resource, ...(resourceParameter === undefined ? {} : { resourceParameter }) }
 }
 
 /** Callers of one key share one renewal: those who need the same scope, apart from explicit sign-ins. */

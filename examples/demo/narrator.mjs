@@ -13,7 +13,7 @@ export function createNarrator(output) {
     const { text, since, frame } = waiting
     const spinner = '⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏'[frame % 10]
     const line = `${spinner} ${text} (${Math.floor((Date.now() - since) / 1000)} s)`
-    output.write(`\r\x1b[K${line.slice(0, (output.columns ?? 80) - 1)}`)
+    output.write(`\r\x1b[K${line.slice(0, (output.columns || 80) - 1)}`)
     waiting.frame += 1
   }
 

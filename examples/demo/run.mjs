@@ -78,6 +78,7 @@ function tell({ authorizationServer, api: apiServer, mcp: mcpServer }) {
     output: new Writable({ write: (_chunk, _encoding, done) => done() }),
     input: Readable.from([]),
   })
+  const apiMetadata = { server: 'API', path: '/.well-known/oauth-protected-resource/api' }
   let person = browser ? loopbackReceiver() : scripted
   const options = {
     clientMetadata: { client_name: 'axios-oauth2 demo' },
@@ -108,10 +109,7 @@ function tell({ authorizationServer, api: apiServer, mcp: mcpServer }) {
     const first = { server: 'API', method: 'GET', path: '/api/notes' }
     const [refused] = timeline.take({ ...first, status: 401, authorization: undefined })
     narrator.done('first call', `${describe(refused)}, ${schemeOf(refused)} challenge`, span([refused]))
-    takeSignIn({
-      metadata: { server: 'API', path: '/.well-known/oauth-protected-resource/api' },
-      resource: apiServer.urls.resource,
-    })
+    takeSignIn({ metadata: apiMetadata, resource: apiServer.urls.resource })
     step = 'call succeeds'
     const [accepted] = timeline.take({ ...first, status: 200, authorization: 'Bearer' })
     timeline.assertEmpty()
@@ -124,36 +122,50 @@ function tell({ authorizationServer, api: apiServer, mcp: mcpServer }) {
     await authorization.post('/settings', { accessTokenTtl: longLifetime })
   }
 
+  function takeDiscovery(metadata) {
+    step = 'discovery'
+    const resource = timeline.take({ ...metadata, status: 200 })
+    const server = timeline.takeWhile({ server: 'AS', path: '/.well-known/oauth-authorization-server', status: 200 })
+    assert.ok(server.length <= 1, 'the metadata of the authorization server are read once')
+    narrator.done('discovery', [...resource, ...server].map(describe).join(' · '), span([...resource, ...server]))
+  }
+
   /** The requests of one sign-in, in the order the specifications give them. */
   function takeSignIn({ metadata, resource }) {
-    step = 'discovery'
-    const discovery = timeline.take(
-      { ...metadata, status: 200 },
-      { server: 'AS', path: '/.well-known/oauth-authorization-server', status: 200 },
-    )
-    narrator.done('discovery', discovery.map(describe).join(' · '), span(discovery))
+    takeDiscovery(metadata)
     step = 'registration'
-    const [registration] = timeline.take({ server: 'AS', method: 'POST', path: '/reg', status: 201 })
-    narrator.done(
-      'registration',
-      `${describe(registration)}, ${registration.values.application_type} client`,
-      span([registration]),
-    )
+    // oidc-provider refuses a registration that names scopes of a resource; then it is asked once more without them.
+    const refused = timeline.takeWhile({ server: 'AS', path: '/reg', status: 400, error: 'invalid_client_metadata' })
+    assert.ok(refused.length <= 1, 'one reduced registration at most')
+    const [registered] = timeline.take({ server: 'AS', method: 'POST', path: '/reg', status: 201 })
+    const dropped = refused.flatMap(({ json }) => json.filter((name) => !registered.json.includes(name)))
+    const { application_type, token_endpoint_auth_method } = registered.values
+    const what = `${application_type} client, authentication ${token_endpoint_auth_method}`
+    const without = dropped.length > 0 ? `, without ${dropped.join(', ')}` : ''
+    const registration = [...refused, registered]
+    narrator.done('registration', `${registration.map(describe).join(' · ')}, ${what}${without}`, span(registration))
     takeConsent({ resource })
+    takeToken({ resource })
   }
 
   function takeConsent({ resource, scope = /./ }) {
     step = 'consent'
-    const [request] = timeline.take({
-      server: 'AS',
-      path: '/auth',
-      status: 303,
-      values: { resource, scope, response_type: 'code', code_challenge_method: 'S256' },
-    })
+    // Where the server offers it the parameters travel by the back channel (RFC 9126), and the browser carries none.
+    const pushed = timeline.takeWhile({ server: 'AS', method: 'POST', path: '/request', status: 201 })
+    const visited = timeline.take({ server: 'AS', path: '/auth', status: 303 })
+    const [{ values, query, form }] = [...pushed, ...visited]
+    assert.equal(values.resource, resource)
+    assert.equal(values.code_challenge_method, 'S256')
+    assert.ok((form ?? query).includes('state'))
+    assert.match(values.scope, scope)
     const pages = timeline.takeWhile({ server: 'AS', path: /^\/(interaction|auth)\// })
     assert.equal(pages.at(-1)?.status, 303, 'the person came back')
-    const asked = `scope ${request.values.scope}`
-    narrator.done('consent', `${describe(request)}, PKCE S256, ${asked}, back to 127.0.0.1`, span([request, ...pages]))
+    const requests = [...pushed, ...visited]
+    const what = `PKCE S256, scope ${values.scope}`
+    narrator.done('consent', `${requests.map(describe).join(' · ')}, ${what}`, span([...requests, ...pages]))
+  }
+
+  function takeToken({ resource }) {
     step = 'token'
     const [token] = timeline.take({
       server: 'AS',
@@ -226,7 +238,7 @@ function tell({ authorizationServer, api: apiServer, mcp: mcpServer }) {
     timeline.assertEmpty()
     narrator.done(
       'expiry',
-      `${concurrentCalls} calls at once: ${describe(refresh)} once, ${concurrentCalls} × ${describe(accepted[0])}`,
+      `${concurrentCalls} calls after the token expired: ${describe(refresh)} once, ${concurrentCalls} × ${describe(accepted[0])}`,
       duration,
     )
   }
@@ -238,8 +250,11 @@ function tell({ authorizationServer, api: apiServer, mcp: mcpServer }) {
     assert.equal(response.data.admin, true)
     await timeline.read()
     const [refused] = timeline.take({ server: 'API', path: '/api/admin', status: 403, challenge: /insufficient_scope/ })
-    narrator.done('step-up', `${describe(refused)} insufficient_scope notes:admin`, span([refused]))
-    takeConsent({ resource: apiServer.urls.resource, scope: /notes:read.*notes:admin|notes:admin.*notes:read/ })
+    narrator.done('step-up', `${describe(refused)}, asks for notes:admin`, span([refused]))
+    // Read again before a person is asked: the resource may have moved to another authorization server.
+    takeDiscovery(apiMetadata)
+    takeConsent({ resource: apiServer.urls.resource, scope: /^(?=.*notes:read)(?=.*notes:write)(?=.*notes:admin)/ })
+    takeToken({ resource: apiServer.urls.resource })
     step = 'call succeeds'
     const [accepted] = timeline.take({ server: 'API', path: '/api/admin', status: 200, authorization: 'Bearer' })
     timeline.assertEmpty()

@@ -25,7 +25,9 @@ export class Timeline {
         (await control.journal()).map((entry) => ({ server, ...entry })),
       ),
     )
-    this.#entries = journals.flat().sort((a, b) => a.at - b.at)
+    // Not the client's: the keys are for the API and the MCP server, the icon is a browser's own idea.
+    const entries = journals.flat().filter(({ path }) => path !== '/jwks' && path !== '/favicon.ico')
+    this.#entries = entries.sort((a, b) => a.at - b.at)
     return this
   }
 
@@ -67,9 +69,9 @@ export function span(entries) {
   return Math.max(...ends) - Math.min(...entries.map((entry) => entry.at))
 }
 
-/** `API GET /api/notes → 401`. */
-export function describe({ server, method, path, status, tool, rpc }) {
-  return `${server} ${method} ${path}${rpc ? ` ${tool ?? rpc}` : ''} → ${status ?? 'open'}`
+/** `AS POST /reg → 400 invalid_client_metadata`. */
+export function describe({ server, method, path, status, error, tool, rpc }) {
+  return [server, method, path, tool ?? rpc, '→', status ?? 'open', error].filter(Boolean).join(' ')
 }
 
 function has(entry, members) {
@@ -84,6 +86,9 @@ function matches(actual, expected) {
 
 function inspect(members) {
   return Object.entries(members)
-    .map(([name, value]) => `${name} ${value instanceof RegExp ? value : JSON.stringify(value)}`)
+    .map(
+      ([name, value]) =>
+        `${name} ${typeof value === 'object' && !(value instanceof RegExp) ? `(${inspect(value)})` : value}`,
+    )
     .join(', ')
 }

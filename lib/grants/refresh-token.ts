@@ -2,6 +2,8 @@ import type { OAuthContext } from '../context'
 import { codeOf, type OAuthEventBase } from '../events'
 import { isOAuthFlowError, OAuthTokenError, type OAuthFlowError } from '../errors'
 import type { Lease } from '../lease'
+import { sha256Base64url } from '../protocol/encoding'
+import { isSecretExpired } from '../protocol/registration'
 import { classifyTokenFailure } from '../protocol/token'
 import { unionScope } from '../protocol/scope'
 import type { GrantRecord, TokenSet } from '../storage/record'
@@ -41,14 +43,13 @@ export class RefreshToken {
     this.#endpoint = o.tokenEndpoint
   }
 
-  /** Whether there is a refresh token that has not been rejected, and a client to present it as. */
-  async isPossible(lease: Pick<Lease, 'tokens'>): Promise<boolean> {
-    const { grant } = lease.tokens
-    const refreshToken = grant?.tokens?.refresh_token
-    if (grant === undefined || refreshToken === undefined) return false
-    const { grant_types } = grant.client
-    if (grant_types !== undefined && !grant_types.includes('refresh_token')) return false
-    return !(await lease.tokens.isDead(refreshToken))
+  /** Whether there is a refresh token that has not been rejected, and a client that may present it. */
+  async isPossible({ tokens, client, deadRefreshTokens = [] }: GrantRecord): Promise<boolean> {
+    const refreshToken = tokens?.refresh_token
+    const { grant_types: grantTypes } = client
+    if (refreshToken === undefined || isSecretExpired(client, this.#context.settings.now())) return false
+    if (grantTypes !== undefined && !grantTypes.includes('refresh_token')) return false
+    return deadRefreshTokens.length === 0 || !deadRefreshTokens.includes(await sha256Base64url(refreshToken))
   }
 
   /** Renews the tokens of the grant in use and stores them before giving them. */

@@ -42,6 +42,8 @@ export interface DiscoveredServer {
   /** The `resource` parameter to send; absent: none is sent. */
   readonly resourceParameter?: string | undefined
   readonly resourceMetadataUrl?: string | undefined
+  /** The locations of resource metadata that a challenge announced when this was discovered. */
+  readonly announced?: readonly string[] | undefined
   readonly protectedResource?: Readonly<Record<string, unknown>> | undefined
   readonly authorizationServer: Readonly<Record<string, unknown>>
   readonly legacy?: 'metadata' | 'endpoints' | undefined
@@ -135,6 +137,7 @@ const serverSchema: z.ZodMiniType<DiscoveredServer> = z.object({
   resource: text,
   resourceParameter: z.optional(text),
   resourceMetadataUrl: z.optional(text),
+  announced: z.optional(texts),
   protectedResource: z.optional(document),
   authorizationServer: document,
   legacy: z.optional(z.enum(['metadata', 'endpoints'])),

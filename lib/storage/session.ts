@@ -1,7 +1,7 @@
 import { OAuthFlowError } from '../errors'
 import { sameIssuer } from '../protocol/issuer'
 import { grantKey, grantKind, pointerKey, pointerKind, recordVersion } from './record'
-import type { DiscoveredServer, GrantRecord, KnownClient, PointerRecord } from './record'
+import type { DiscoveredServer, GrantRecord, GrantReference, KnownClient, PointerRecord } from './record'
 import type { Store, Stored } from './store'
 
 /** What names a session: the parts of the pointer's key. */
@@ -11,8 +11,6 @@ export interface SessionName {
   readonly issuer: string | null
   readonly client: string | null
 }
-
-type GrantRef = PointerRecord['grants'][number]
 
 /** Grants remembered per session: returning to a former authorization server finds its registration again. */
 const maxGrants = 8
@@ -67,14 +65,14 @@ export class Session {
   }
 
   /**
-   * Writes the grant of a server and client, from what is stored under its key now, and makes it the one in use.
-   * Rejects with `OAUTH_STORE_LOCK` when somebody else writes it at the same time.
+   * Writes the grant of a server and client, from what is stored under its key now. It becomes the one in use, unless
+   * `use` is false and the one in use has tokens: a registration alone takes nobody's session away. Rejects with
+   * `OAUTH_STORE_LOCK` when somebody else writes it at the same time.
    */
   async writeGrant(
-    server: DiscoveredServer,
-    client: KnownClient,
+    { server, client, use = true }: { server: DiscoveredServer; client: KnownClient; use?: boolean },
     change: (previous: GrantRecord | undefined) => Partial<GrantRecord>,
-  ): Promise<GrantRecord> {
+  ): Promise<void> {
     const ref = { issuer: server.issuer, resource: server.resource, clientId: client.client_id }
     const key = await this.#keyOf(ref)
     const previous = key === this.#grantKey ? this.#grant : await this.#readGrant(key)
@@ -89,10 +87,11 @@ export class Session {
       ...change(previous?.record),
     }
     const written = await this.#store.write(key, record, previous)
-    await this.#use(ref)
+    const stays = !use && this.grant?.tokens !== undefined && key !== this.#grantKey
+    await this.#list(ref, stays ? this.pointer?.grants[0] : undefined)
+    if (stays) return
     this.#grant = written
     this.#grantKey = key
-    return written.record
   }
 
   /** Removes a grant record and its place in the pointer. */
@@ -121,12 +120,15 @@ export class Session {
     }
   }
 
-  async #use(ref: GrantRef): Promise<void> {
-    const first = this.pointer?.grants[0]
-    if (first !== undefined && sameRef(first, ref)) return
-    await this.writePointer((pointer) => ({
-      grants: [ref, ...pointer.grants.filter((other) => !sameRef(other, ref))].slice(0, maxGrants),
-    }))
+  /** Puts a grant first in the pointer, or behind the one that stays in use. */
+  async #list(ref: GrantReference, inUse: GrantReference | undefined): Promise<void> {
+    const listed = this.pointer?.grants[inUse === undefined ? 0 : 1]
+    if (listed !== undefined && sameRef(listed, ref)) return
+    await this.writePointer((pointer) => {
+      const others = pointer.grants.filter((other) => !sameRef(other, ref))
+      const grants = inUse === undefined ? [ref, ...others] : [inUse, ref, ...others.slice(1)]
+      return { grants: grants.slice(0, maxGrants) }
+    })
   }
 
   async #readGrant(key: string): Promise<Stored<GrantRecord> | undefined> {
@@ -139,7 +141,7 @@ export class Session {
     return grant
   }
 
-  #keyOf(ref: GrantRef): Promise<string> {
+  #keyOf(ref: GrantReference): Promise<string> {
     return grantKey({ ...ref, partition: this.#name.partition })
   }
 
@@ -153,7 +155,7 @@ export class Session {
   }
 }
 
-function sameRef(a: GrantRef, b: GrantRef): boolean {
+function sameRef(a: GrantReference, b: GrantReference): boolean {
   return sameIssuer(a.issuer, b.issuer) && a.resource === b.resource && a.clientId === b.clientId
 }
 

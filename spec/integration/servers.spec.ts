@@ -41,6 +41,11 @@ describe('startStack()', () => {
       `Bearer scope="notes:read notes:write", resource_metadata="${stack.api.urls.metadata}"`,
     )
     const metadata = (await (await fetch(stack.api.urls.metadata)).json()) as Record<string, unknown>
+    expect((await stack.api.control.journal())[0]).toMatchObject({
+      path: '/api/notes',
+      status: 401,
+      challenge: expect.stringMatching(/^Bearer scope/),
+    })
     expect(metadata).toMatchObject({ resource: api, authorization_servers: [stack.authorizationServer.urls.issuer] })
   })
 

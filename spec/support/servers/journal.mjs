@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { send, sendJson } from './runtime.mjs'
 
 /** Parameters whose values may be written down. Of all others only the name is. */
 const publicParameters = [
@@ -231,8 +232,8 @@ function createFaults() {
 
 function respond(request, response, { status = 500, headers = {}, body = '' }) {
   request.resume()
-  response.writeHead(status, { ...(typeof body === 'object' && { 'content-type': 'application/json' }), ...headers })
-  response.end(typeof body === 'object' ? JSON.stringify(body) : body)
+  if (typeof body === 'object') sendJson(response, status, body, headers)
+  else send(response, status, body, headers)
 }
 
 function lose(request, response, what) {

@@ -12,6 +12,7 @@ export function startServer(name, flags = {}) {
   // NODE_OPTIONS of a test runner or a debugger are not for the server.
   const env = { ...process.env, NODE_OPTIONS: '', NODE_NO_WARNINGS: '1' }
   const child = spawn(process.execPath, [script, JSON.stringify(flags)], { stdio: ['pipe', 'pipe', 'pipe'], env })
+  const handles = [child, child.stdin, child.stdout, child.stderr]
   const errors = []
   child.stderr.setEncoding('utf8').on('data', (text) => errors.push(text))
   // The pipe breaks when the child goes first; that is no failure of ours.
@@ -35,11 +36,12 @@ export function startServer(name, flags = {}) {
       child.stdout.removeAllListeners('data').resume()
       child.removeAllListeners('exit')
       // A server that a failing spec left behind must not keep the test runner waiting; it ends with the runner.
-      for (const handle of [child, child.stdin, child.stdout, child.stderr]) handle.unref()
+      for (const handle of handles) handle.unref()
       const { urls, pid } = JSON.parse(line)
       resolve({ name, pid, urls, control: controlOf(urls.control), stop, errors: () => errors.join('') })
     })
     async function stop() {
+      for (const handle of handles) handle.ref()
       child.kill()
       await exited
     }

@@ -33,7 +33,7 @@ const verifyToken = accessTokenVerifier({
 const proofs = proofVerifier({ nonces: flags.dpopNonce })
 const openStreams = new Set()
 let rejectedBefore = 0 // ms since the epoch
-let accepted = new Set() // fingerprints
+const accepted = new Set() // fingerprints
 const rejected = new Set() // fingerprints
 
 const journal = createJournal()

@@ -64,13 +64,14 @@ export function startControl(routes) {
 }
 
 export function sendJson(response, status, value, headers = {}) {
-  const text = JSON.stringify(value)
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
-    ...headers,
-  })
-  response.end(text)
+  send(response, status, JSON.stringify(value), { 'content-type': 'application/json', ...headers })
+}
+
+/** Sets headers one by one: those given to `writeHead` cannot be read back, and the journal wants to. */
+export function send(response, status, body, headers) {
+  response.statusCode = status
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+  response.end(body)
 }
 
 export async function readBytes(request) {

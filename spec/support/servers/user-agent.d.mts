@@ -1,3 +1,5 @@
+import type { AuthorizationReceiver } from '../../../lib/receiver'
+
 export interface VisitOptions {
   /** Needed only where the authorization URL does not carry it (pushed requests). */
   readonly redirectUri?: string
@@ -16,3 +18,6 @@ export class UserAgent {
   /** Confirms a device at its `verification_uri_complete` and returns the last page. */
   approveDevice(verificationUriComplete: string | URL): Promise<{ status: number; text: string }>
 }
+
+/** A receiver without a browser and without a port, for specs that are not about the loopback receiver. */
+export function scriptedReceiver(person?: UserAgent): AuthorizationReceiver

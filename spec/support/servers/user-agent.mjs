@@ -110,3 +110,45 @@ function unescapeHtml(text) {
     .replace(/&gt;/g, '>')
     .replace(/&amp;/g, '&')
 }
+
+/**
+ * A receiver without a browser and without a port: the user agent goes through the pages and its callback is handed over.
+ * For specs that are not about the loopback receiver.
+ */
+export function scriptedReceiver(person = new UserAgent()) {
+  const fixed = 'http://127.0.0.1:49152/callback'
+  return {
+    redirectUris: [fixed],
+    async open({ registered }) {
+      const redirectUri = registered?.[0] ?? fixed
+      const outcomes = new Map() // state → { resolve, reject, promise }
+      const outcomeOf = (state) => {
+        if (!outcomes.has(state)) outcomes.set(state, createDeferred())
+        return outcomes.get(state)
+      }
+      return {
+        redirectUri,
+        redirectHandler(url) {
+          person.authorize(url, { redirectUri }).then(
+            (callback) => outcomeOf(new URL(callback).searchParams.get('state')).resolve(callback),
+            // Pages that lead nowhere: a pushed request does not say whose state it was.
+            (error) => outcomes.forEach(({ reject }) => reject(error)),
+          )
+        },
+        callbackHandler({ state, signal }) {
+          const { promise, reject } = outcomeOf(state)
+          signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+          return promise
+        },
+        async close() {},
+      }
+    },
+  }
+}
+
+function createDeferred() {
+  const deferred = {}
+  deferred.promise = new Promise((resolve, reject) => Object.assign(deferred, { resolve, reject }))
+  deferred.promise.catch(() => {})
+  return deferred
+}
