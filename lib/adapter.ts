@@ -1,5 +1,6 @@
 import { getAdapter } from 'axios'
 import type { AxiosAdapter, AxiosInstance, AxiosRequestConfig, InternalAxiosRequestConfig } from 'axios'
+import { Attachment } from './attachment'
 import { OAuthFlowError } from './errors'
 import { Exchange } from './exchange'
 import { finalUrl } from './protected-urls'
@@ -31,8 +32,8 @@ interface DecoratedAdapter extends AxiosAdapter {
  * and rejects what is waiting with `OAUTH_ABORTED`.
  */
 export function attach(instance: AxiosInstance, client: ResourceClient): () => void {
-  const detached = new AbortController()
-  const onRequest = instance.interceptors.request.use((config) => decorate(config, client, detached.signal), null, {
+  const attachment = new Attachment()
+  const onRequest = instance.interceptors.request.use((config) => decorate(config, client, attachment), null, {
     synchronous: true,
     runWhen: (config) => config.oauth !== false,
   })
@@ -42,7 +43,7 @@ export function attach(instance: AxiosInstance, client: ResourceClient): () => v
   return () => {
     instance.interceptors.request.eject(onRequest)
     instance.interceptors.response.eject(onResponse)
-    detached.abort(detachedError())
+    attachment.end()
   }
 }
 
@@ -50,7 +51,7 @@ export function attach(instance: AxiosInstance, client: ResourceClient): () => v
 function decorate(
   config: InternalAxiosRequestConfig,
   client: ResourceClient,
-  detached: AbortSignal,
+  attachment: Attachment,
 ): InternalAxiosRequestConfig {
   const before = decorationOf(config.adapter)
   const original = before !== undefined && before.client === client ? before.original : config.adapter
@@ -58,7 +59,7 @@ function decorate(
     // What the application is handed, and may send again, is its own adapter.
     if (original === undefined) delete request.adapter
     else request.adapter = original
-    return authorized(request, client, detached)
+    return authorized(request, client, attachment)
   }
   adapter[decoration] = { client, original }
   config.adapter = adapter
@@ -73,7 +74,7 @@ function decorationOf(adapter: AxiosRequestConfig['adapter']): DecoratedAdapter[
 function authorized(
   config: InternalAxiosRequestConfig,
   attached: ResourceClient,
-  detached: AbortSignal,
+  attachment: Attachment,
 ): ReturnType<AxiosAdapter> {
   const send = getAdapter(config.adapter, config)
   const { oauth } = config
@@ -82,7 +83,7 @@ function authorized(
   const placement = client.urls.place(config)
   if (placement === 'outside') return send(config)
   if (placement === 'userinfo') return Promise.reject(userinfo(config))
-  const exchange = new Exchange({ client, config, send, detached })
+  const exchange = new Exchange({ client, config, send, attachment })
   const tokens = typeof oauth === 'object' && oauth.scope !== undefined ? undefined : client.source.usable()
   return tokens !== undefined && isPlainBody(config.data) ? exchange.runAtOnce(tokens) : exchange.run()
 }
@@ -106,11 +107,5 @@ function userinfo(config: InternalAxiosRequestConfig): OAuthFlowError {
     code: 'OAUTH_CONFLICT',
     endpoint: finalUrl(config),
     hint: 'Take the user name out of the URL, or set `oauth: false` on the request.',
-  })
-}
-
-function detachedError(): OAuthFlowError {
-  return new OAuthFlowError('The provider was detached from the axios instance while the request waited for a token.', {
-    code: 'OAUTH_ABORTED',
   })
 }

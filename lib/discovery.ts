@@ -1,5 +1,6 @@
 import type { OAuthContext } from './context'
 import { endpointOf, isOAuthFlowError, OAuthDiscoveryError, quote, type OAuthFlowError } from './errors'
+import { checkPinned } from './discovered-server'
 import type { Lease } from './lease'
 import { MetadataDocuments, type Probe } from './metadata-documents'
 import { speaksResourceParameter, type Need } from './need'
@@ -33,9 +34,6 @@ const endpointMembers = [
   'pushed_authorization_request_endpoint',
   'device_authorization_endpoint',
 ] as const
-
-/** Endpoints that stay where they were first used, or move to the issuer's own origin (THREATS D11). */
-const pinnedMembers = ['token_endpoint', 'registration_endpoint', 'revocation_endpoint'] as const
 
 /**
  * Finds the authorization server of the protected resource: challenge → resource metadata (RFC 9728) → server metadata
@@ -245,28 +243,6 @@ export class Discovery {
       discoveredAt: settings.now(),
     }
   }
-}
-
-/** The metadata of a discovered server. */
-export function metadataOf(server: DiscoveredServer): AuthorizationServerMetadata {
-  return server.authorizationServer as unknown as AuthorizationServerMetadata
-}
-
-/** Refuses an endpoint that moved to a host other than the issuer's. */
-export function checkPinned(known: DiscoveredServer, found: DiscoveredServer): void {
-  const before = metadataOf(known)
-  const after = metadataOf(found)
-  const moved = pinnedMembers.find((name) => {
-    const [was, is] = [before[name], after[name]]
-    if (typeof was !== 'string' || typeof is !== 'string' || was === is) return false
-    return new URL(is).origin !== new URL(found.issuer).origin
-  })
-  if (moved === undefined) return
-  throw new OAuthDiscoveryError(`The ${moved} of ${quote(found.issuer)} moved to another host.`, {
-    code: 'OAUTH_AS_CHANGED',
-    endpoint: String(after[moved]),
-    hint: 'Nothing was sent there. If the move is genuine, sign out and sign in again.',
-  })
 }
 
 function absent(what: string, documents: MetadataDocuments): OAuthDiscoveryError {

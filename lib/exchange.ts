@@ -1,4 +1,5 @@
 import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig } from 'axios'
+import type { Attachment } from './attachment'
 import { prepareBody, type Replay } from './body'
 import { isOAuthFlowError, OAuthFlowError } from './errors'
 import type { Need, Refusal } from './need'
@@ -13,7 +14,7 @@ import { finalUrl } from './protected-urls'
 /** What one sending came to: a response, with the error that axios made of it if it did, or only an error. */
 interface Outcome {
   readonly response?: AxiosResponse
-  readonly error?: unknown
+  readonly error?: Error
 }
 
 /**
@@ -24,7 +25,7 @@ export class Exchange {
   readonly #client: ResourceClient
   readonly #config: InternalAxiosRequestConfig
   readonly #send: AxiosAdapter
-  readonly #detached: AbortSignal
+  readonly #attachment: Attachment
   #patience: Patience | undefined
   #replay: Replay = 'possible'
   #renewed = false
@@ -34,12 +35,12 @@ export class Exchange {
     client: ResourceClient
     config: InternalAxiosRequestConfig
     send: AxiosAdapter
-    detached: AbortSignal
+    attachment: Attachment
   }) {
     this.#client = o.client
     this.#config = o.config
     this.#send = o.send
-    this.#detached = o.detached
+    this.#attachment = o.attachment
   }
 
   /** Sends with a token that is at hand and a body that can be sent again: dispatched before this returns. */
@@ -98,7 +99,7 @@ export class Exchange {
   }
 
   async #renew(
-    { response, error }: { response: AxiosResponse; error?: unknown },
+    { response, error }: { response: AxiosResponse; error: Error | undefined },
     refusal: Refusal | undefined,
     tokens: TokenSet | undefined,
   ): Promise<TokenSet | undefined> {
@@ -155,7 +156,7 @@ export class Exchange {
     } catch (error) {
       undress?.()
       const { response } = (error ?? {}) as { response?: AxiosResponse }
-      return response === undefined ? { error } : { error, response }
+      return response === undefined ? { error: error as Error } : { error: error as Error, response }
     }
   }
 
@@ -183,7 +184,7 @@ export class Exchange {
   }
 
   #signal(): AbortSignal {
-    this.#patience ??= patienceOf(this.#config, this.#detached)
+    this.#patience ??= patienceOf(this.#config, this.#attachment)
     return this.#patience.signal
   }
 
@@ -209,8 +210,8 @@ function ownFailureWithin(error: unknown): OAuthFlowError | undefined {
 }
 
 /** The 401 is the caller's; its `cause` says why nothing more was tried. */
-function explain(error: unknown, tokens: TokenSet | undefined, config: InternalAxiosRequestConfig): void {
-  if (tokens === undefined || !(error instanceof Error) || error.cause !== undefined) return
+function explain(error: Error | undefined, tokens: TokenSet | undefined, config: InternalAxiosRequestConfig): void {
+  if (tokens === undefined || error === undefined || error.cause !== undefined) return
   error.cause = new OAuthFlowError('The resource refuses a token that was issued for it moments ago.', {
     code: 'OAUTH_LOOP',
     endpoint: finalUrl(config),

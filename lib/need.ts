@@ -21,6 +21,8 @@ export interface Need {
   readonly early?: boolean
   /** A client id that the server has just called unknown. */
   readonly rejectedClient?: string
+  /** The sign-in is finished elsewhere (`startAuthorization`): no receiver is opened for it. */
+  readonly unattended?: boolean
   /** A sign-in was asked for in so many words: present tokens do not satisfy it. */
   readonly signIn?: boolean
 }

@@ -1,4 +1,5 @@
 import { AxiosError, CanceledError, type InternalAxiosRequestConfig } from 'axios'
+import type { Attachment } from './attachment'
 
 /** How long one request waits: its own `signal`, `cancelToken` and `timeout`, and the provider's detaching. */
 export interface Patience {
@@ -8,8 +9,8 @@ export interface Patience {
   end(): void
 }
 
-/** The patience of a request that has begun to wait. `detached` aborts when the provider leaves the instance. */
-export function patienceOf(config: InternalAxiosRequestConfig, detached: AbortSignal): Patience {
+/** The patience of a request that has begun to wait. The attachment's end is the end of it. */
+export function patienceOf(config: InternalAxiosRequestConfig, attachment: Attachment): Patience {
   const controller = new AbortController()
   const ends: (() => void)[] = []
   const end = (): void => {
@@ -29,9 +30,7 @@ export function patienceOf(config: InternalAxiosRequestConfig, detached: AbortSi
     })
   }
   cancelToken?.promise.then(giveUp, () => undefined)
-  const onDetach = (): void => giveUp(detached.reason)
-  detached.addEventListener('abort', onDetach, { once: true })
-  ends.push(() => detached.removeEventListener('abort', onDetach))
+  ends.push(attachment.onEnd(giveUp))
   if (timeout !== undefined && timeout > 0) {
     const timer = setTimeout(() => giveUp(timedOut(config, timeout)), Math.min(timeout, 2 ** 31 - 1))
     ends.push(() => clearTimeout(timer))

@@ -1,17 +1,16 @@
+import { AuthorizationRequests } from './authorization-request'
 import type { OAuthContext } from './context'
-import { checkPinned, metadataOf, type Discovery } from './discovery'
+import { checkPinned, metadataOf } from './discovered-server'
+import type { Discovery } from './discovery'
 import { OAuthAuthorizationError, OAuthDiscoveryError } from './errors'
 import type { InteractiveFlow, InteractiveGrant, SignIn } from './grants/grant'
 import type { Lease } from './lease'
 import { unlessAborted } from './mutex'
 import type { Need } from './need'
 import type { AuthorizationCallback } from './options'
-import { buildAuthorizationUrl, buildPushedAuthorizationUrl, authorizationParameters } from './protocol/authorization'
 import { checkHostRelation, checkIss, parseAuthorizationResponse, readCode } from './protocol/authorization'
 import { base64url } from './protocol/encoding'
-import { checkAuthorizationUrl } from './protocol/endpoint'
 import { sameIssuer } from './protocol/issuer'
-import { parseJsonObject } from './protocol/json'
 import { checkCodeSupport, checkPkceSupport } from './protocol/metadata'
 import { PkceParameters } from './protocol/pkce'
 import { parseScope } from './protocol/scope'
@@ -42,10 +41,12 @@ export class PkceFlow implements InteractiveFlow {
   readonly #discovery: Discovery
   readonly #registrar: Registrar
   readonly #endpoint: TokenEndpoint
+  readonly #requests: AuthorizationRequests
   readonly #sessions = new Map<string, ReceiverSession>()
 
   constructor({ context, discovery, registrar, tokenEndpoint }: Verbs) {
     this.#context = context
+    this.#requests = new AuthorizationRequests({ context, tokenEndpoint })
     this.#discovery = discovery
     this.#registrar = registrar
     this.#endpoint = tokenEndpoint
@@ -65,7 +66,7 @@ export class PkceFlow implements InteractiveFlow {
     // A server of 2025-03-26 without metadata has no list to read; S256 is sent all the same.
     if (server.legacy !== 'endpoints') checkPkceSupport(metadata, settings.assumePkceSupport)
     const scope = scopeToRequest(settings, need, server, lease.tokens.grant)
-    const session = await this.#openReceiver(lease, server)
+    const session = need.unattended === true ? undefined : await this.#openReceiver(lease, server)
     try {
       const redirectUri = session?.redirectUri ?? this.#configuredRedirect()
       const client = await this.#registrar.register(lease, {
@@ -162,7 +163,7 @@ export class PkceFlow implements InteractiveFlow {
     checkRegisteredRedirect(client, redirectUri)
     const pkce = await PkceParameters.generate(random)
     const state = base64url(random(32))
-    const authorizationUrl = await this.#authorizationUrl({ ...o, state, codeChallenge: pkce.codeChallenge })
+    const authorizationUrl = await this.#requests.url({ ...o, state, codeChallenge: pkce.codeChallenge })
     const createdAt = now()
     const expiresAt = createdAt + transactionLifetime
     await lease.transactions.open(state, {
@@ -182,54 +183,6 @@ export class PkceFlow implements InteractiveFlow {
     return { server, client, scope, expiresAt, authorizationUrl, state }
   }
 
-  async #authorizationUrl(o: {
-    server: DiscoveredServer
-    client: KnownClient
-    scope: string | undefined
-    redirectUri: string
-    state: string
-    codeChallenge: string
-  }): Promise<string> {
-    const metadata = metadataOf(o.server)
-    const endpoint = metadata.authorization_endpoint ?? ''
-    const { resourceParameter } = o.server
-    const members = {
-      clientId: o.client.client_id,
-      redirectUri: o.redirectUri,
-      state: o.state,
-      codeChallenge: o.codeChallenge,
-      ...(o.scope === undefined ? {} : { scope: o.scope }),
-      ...(resourceParameter === undefined ? {} : { resource: resourceParameter }),
-      extra: this.#context.settings.authorizeParams,
-    }
-    const pushed = metadata.pushed_authorization_request_endpoint
-    if (pushed === undefined) {
-      if (metadata.require_pushed_authorization_requests === true) throw pushedOnly(o.server.issuer)
-      return checkAuthorizationUrl(buildAuthorizationUrl({ endpoint, ...members }))
-    }
-    const requestUri = await this.#push(pushed, o, authorizationParameters(members))
-    return checkAuthorizationUrl(buildPushedAuthorizationUrl(endpoint, o.client.client_id, requestUri))
-  }
-
-  /** RFC 9126 §2: the request goes to the server first, authenticated like a token request. */
-  async #push(
-    url: string,
-    o: { server: DiscoveredServer; client: KnownClient },
-    parameters: Readonly<Record<string, string>>,
-  ): Promise<string> {
-    const response = await this.#endpoint.post(url, o, parameters)
-    const { request_uri: requestUri, error } = parseJsonObject(response.body) ?? {}
-    if (response.status < 300 && typeof requestUri === 'string' && requestUri !== '') return requestUri
-    throw new OAuthAuthorizationError(`${new URL(url).host} refused the pushed authorization request.`, {
-      code: response.status >= 500 ? 'OAUTH_TEMPORARY' : 'OAUTH_AUTHORIZATION_DENIED',
-      retryable: response.status >= 500,
-      endpoint: url,
-      status: response.status,
-      oauthError: typeof error === 'string' ? error : undefined,
-      hint: 'Check scope, redirect URI and authorizeParams against what the server allows for this client.',
-    })
-  }
-
   async #openReceiver(lease: Lease, server: DiscoveredServer): Promise<ReceiverSession | undefined> {
     const { receiver, clientInformation } = this.#context.settings
     if (receiver === undefined) return undefined
@@ -239,8 +192,13 @@ export class PkceFlow implements InteractiveFlow {
   }
 
   #configuredRedirect(): string {
-    const { clientMetadata, clientInformation } = this.#context.settings
-    return clientMetadata.redirect_uris?.[0] ?? clientInformation?.redirect_uris?.[0] ?? ''
+    const { clientMetadata, clientInformation, receiver } = this.#context.settings
+    const [uri] = clientMetadata.redirect_uris ?? clientInformation?.redirect_uris ?? receiver?.redirectUris ?? []
+    if (uri !== undefined) return uri
+    throw new OAuthAuthorizationError('There is no redirect URI for a sign-in that is finished elsewhere.', {
+      code: 'OAUTH_CONFLICT',
+      hint: 'Set `clientMetadata.redirect_uris`, or give the receiver fixed ports.',
+    })
   }
 
   /** A code is not redeemed at a server that is no longer the one in force for the session. */
@@ -296,14 +254,6 @@ function checkRegisteredRedirect(client: KnownClient, redirectUri: string): void
     code: 'OAUTH_REGISTRATION_FAILED',
     endpoint: redirectUri,
     hint: 'Use one of the redirect URIs in `clientInformation`, or register this one.',
-  })
-}
-
-function pushedOnly(issuer: string): OAuthDiscoveryError {
-  return new OAuthDiscoveryError('The server requires pushed authorization requests and names no endpoint for them.', {
-    code: 'OAUTH_METADATA_INVALID',
-    endpoint: issuer,
-    hint: 'The server must publish pushed_authorization_request_endpoint (RFC 9126 §5).',
   })
 }
 

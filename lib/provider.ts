@@ -116,7 +116,7 @@ export class OAuthClientProvider {
    */
   async startAuthorization(o: { scope?: string } = {}): Promise<{ url: string; state: string }> {
     return this.#noting(() =>
-      this.#source.desk.start({ signIn: true, ...(o.scope === undefined ? {} : { scope: o.scope }) }),
+      this.#source.desk.start({ signIn: true, unattended: true, ...(o.scope === undefined ? {} : { scope: o.scope }) }),
     )
   }
 

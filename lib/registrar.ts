@@ -1,19 +1,9 @@
 import type { OAuthContext } from './context'
-import { withDeadline } from './deadline'
-import { checkPinned, metadataOf } from './discovery'
-import { OAuthDiscoveryError, OAuthRegistrationError, quote, type OAuthErrorDetails } from './errors'
-import { isTransientStatus, retryAfterOf, type HttpResponse } from './http'
+import { checkPinned, metadataOf, otherServer } from './discovered-server'
+import { DynamicRegistration } from './dynamic-registration'
 import type { Lease } from './lease'
-import { parseJsonObject } from './protocol/json'
-import {
-  buildRegistration,
-  isSecretExpired,
-  parseRegistration,
-  reduceRegistration,
-  sameRedirectUri,
-} from './protocol/registration'
+import { isSecretExpired, sameRedirectUri } from './protocol/registration'
 import { sameIssuer } from './protocol/issuer'
-import { clientAuthentications } from './client-authentication'
 import type { DiscoveredServer, KnownClient } from './storage/record'
 
 /** How a client is to be known. */
@@ -33,9 +23,11 @@ export interface RegistrationRequest {
  */
 export class Registrar {
   readonly #context: OAuthContext
+  readonly #registration: DynamicRegistration
 
   constructor(context: OAuthContext) {
     this.#context = context
+    this.#registration = new DynamicRegistration(context)
   }
 
   /**
@@ -52,7 +44,7 @@ export class Registrar {
       return this.#metadataDocument(lease, request.server, clientMetadataUrl)
     }
     if (!request.interactive) await this.#refuseOtherIssuer(lease, request.server)
-    return this.#dynamic(lease, request)
+    return this.#dynamicClient(lease, request)
   }
 
   /** Forgets a registration that never led to a token, so that the next sign-in registers anew. */
@@ -120,152 +112,15 @@ export class Registrar {
     }
   }
 
-  async #dynamic(lease: Pick<Lease, 'clients'>, request: RegistrationRequest): Promise<KnownClient> {
-    const { server, scope, redirectUri, interactive } = request
-    const { clientMetadata, now } = this.#context.settings
-    const metadata = metadataOf(server)
-    const endpoint = metadata.registration_endpoint
-    if (endpoint === undefined) throw noWay(server.issuer)
-    const startedAt = now()
-    const redirectUris = redirectUri === undefined ? [] : [redirectUri]
-    const configured = clientMetadata.redirect_uris ?? []
-    const first = buildRegistration({
-      clientMetadata,
-      redirectUris: redirectUris.some((uri) => !configured.includes(uri)) ? redirectUris : configured,
-      ...(scope === undefined ? {} : { scope }),
-      server: metadata,
-      interactive,
-    })
-    const { response, dropped } = await this.#post(endpoint, server, first)
-    const registered = parseRegistration(parseJsonObject(response.body) ?? {}, {
-      endpoint,
-      ...(redirectUri === undefined ? {} : { redirectUri }),
-      supportedMethods: Object.keys(clientAuthentications),
-    })
-    const client = knownClient(registered, first, redirectUri)
-    if (isSecretExpired(client, now())) throw expired(endpoint)
-    await lease.clients.save(server, client)
-    const told = { origin: new URL(server.issuer).origin, duration: now() - startedAt, issuer: server.issuer, dropped }
-    this.#context.events.emit('registered', told)
+  /** A registration is stored before anybody relies on it. */
+  async #dynamicClient(lease: Pick<Lease, 'clients'>, request: RegistrationRequest): Promise<KnownClient> {
+    const client = await this.#registration.register(request)
+    await lease.clients.save(request.server, client)
     return client
   }
-
-  /** One registration, and one reduced one when the server objects to a member (RFC 7591 §3.2.2). */
-  async #post(
-    endpoint: string,
-    server: DiscoveredServer,
-    body: Record<string, unknown>,
-  ): Promise<{ response: HttpResponse; dropped: readonly string[] }> {
-    const response = await this.#send(endpoint, server, body)
-    if (isRegistered(response)) return { response, dropped: [] }
-    const oauthError = parseJsonObject(response.body)?.error
-    const reduced = typeof oauthError === 'string' ? reduceRegistration(body, oauthError) : undefined
-    if (reduced === undefined || response.status !== 400) throw this.#refused(response)
-    const second = await this.#send(endpoint, server, reduced.request)
-    if (!isRegistered(second)) throw this.#refused(second)
-    return { response: second, dropped: reduced.dropped }
-  }
-
-  async #send(endpoint: string, server: DiscoveredServer, body: Record<string, unknown>): Promise<HttpResponse> {
-    const token = await this.#initialAccessToken(server)
-    return this.#context.http.send({
-      phase: 'registration',
-      method: 'POST',
-      url: endpoint,
-      headers: {
-        'Content-Type': 'application/json',
-        Accept: 'application/json',
-        ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
-      },
-      body: JSON.stringify(body),
-    })
-  }
-
-  /** RFC 7591 §3. Like every configured credential it goes to the configured issuer or to the one first used. */
-  async #initialAccessToken(server: DiscoveredServer): Promise<string | undefined> {
-    const { initialAccessToken, requestTimeout } = this.#context.settings
-    if (initialAccessToken === undefined) return undefined
-    const known = this.#context.grant?.server.issuer
-    if (known !== undefined && !sameIssuer(known, server.issuer)) throw otherServer(known, server)
-    if (typeof initialAccessToken === 'string') return initialAccessToken
-    return withDeadline(() => initialAccessToken(), requestTimeout, 'waiting for initialAccessToken()')
-  }
-
-  #refused(response: HttpResponse): OAuthRegistrationError {
-    const { url, status, body } = response
-    const { error, error_description: description } = parseJsonObject(body) ?? {}
-    const transient = isTransientStatus(status)
-    const details: OAuthErrorDetails = {
-      code: transient ? 'OAUTH_TEMPORARY' : 'OAUTH_REGISTRATION_FAILED',
-      retryable: transient,
-      endpoint: url,
-      status,
-      oauthError: typeof error === 'string' ? error : undefined,
-      oauthErrorDescription: typeof description === 'string' ? description : undefined,
-      retryAfter: transient ? retryAfterOf(response, this.#context.settings.now()) : undefined,
-      hint: transient
-        ? undefined
-        : 'Register the client by hand and set `clientInformation`, or adjust `clientMetadata`.',
-    }
-    const reason = typeof error === 'string' ? quote(error) : `status ${status}`
-    return new OAuthRegistrationError(`${new URL(url).host} refused to register the client: ${reason}.`, details)
-  }
-}
-
-function isRegistered({ status, body }: HttpResponse): boolean {
-  // RFC 7591 §3.2.1 says 201; real servers answer 200 (THREATS D7).
-  return (status === 200 || status === 201) && parseJsonObject(body) !== undefined
 }
 
 function allowsRedirect(client: KnownClient, redirectUri: string | undefined): boolean {
   if (redirectUri === undefined || client.redirect_uris === undefined) return true
   return client.redirect_uris.some((registered) => sameRedirectUri(registered, redirectUri))
-}
-
-/** What is kept of a registration: what later requests need, in the server's own words where it gave any. */
-function knownClient(
-  registered: ReturnType<typeof parseRegistration>,
-  request: Record<string, unknown>,
-  redirectUri: string | undefined,
-): KnownClient {
-  const { client_id, client_secret, client_secret_expires_at, redirect_uris, grant_types } = registered
-  const requested = request.token_endpoint_auth_method
-  const method = registered.token_endpoint_auth_method ?? (typeof requested === 'string' ? requested : undefined)
-  const uris = redirect_uris ?? (redirectUri === undefined ? undefined : [redirectUri])
-  return {
-    source: 'dynamic',
-    client_id,
-    ...(client_secret === undefined ? {} : { client_secret }),
-    ...(client_secret_expires_at === undefined ? {} : { client_secret_expires_at }),
-    ...(method === undefined ? {} : { token_endpoint_auth_method: method }),
-    ...(uris === undefined ? {} : { redirect_uris: [...uris] }),
-    ...(grant_types === undefined ? {} : { grant_types: [...grant_types] }),
-  }
-}
-
-function noWay(issuer: string): OAuthRegistrationError {
-  return new OAuthRegistrationError(`There is no way to make this client known at ${quote(issuer)}.`, {
-    code: 'OAUTH_REGISTRATION_FAILED',
-    endpoint: issuer,
-    hint: 'Set `clientInformation` to a client registered there, or `clientMetadataUrl` where the server supports metadata documents, or use a server with dynamic registration.',
-  })
-}
-
-function expired(endpoint: string): OAuthRegistrationError {
-  return new OAuthRegistrationError(`${new URL(endpoint).host} issued a client secret that has already expired.`, {
-    code: 'OAUTH_CLIENT_EXPIRED',
-    endpoint,
-    hint: 'Compare the clocks of this machine and of the server.',
-  })
-}
-
-function otherServer(bound: string, server: DiscoveredServer): OAuthDiscoveryError {
-  return new OAuthDiscoveryError(
-    `The credentials belong to ${quote(bound)}, the resource now names ${quote(server.issuer)}.`,
-    {
-      code: 'OAUTH_AS_CHANGED',
-      endpoint: server.issuer,
-      hint: 'Nothing was sent. If the move is genuine, configure credentials of the new server and its `issuer`.',
-    },
-  )
 }

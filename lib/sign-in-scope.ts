@@ -1,4 +1,4 @@
-import { metadataOf } from './discovery'
+import { metadataOf } from './discovered-server'
 import type { Need } from './need'
 import type { ProtectedResourceMetadata } from './protocol/metadata'
 import { checkScope, selectScope, unionScope } from './protocol/scope'

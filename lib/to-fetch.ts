@@ -26,8 +26,7 @@ function withDuplex(init: RequestInit | undefined): RequestInit | undefined {
 
 async function toConfig(request: Request, init: RequestInit | undefined): Promise<AxiosRequestConfig> {
   const streaming = init?.body instanceof ReadableStream
-  const data: unknown =
-    request.body === null ? undefined : streaming ? request.body : new Uint8Array(await request.arrayBuffer())
+  const data: unknown = request.body === null ? undefined : streaming ? request.body : await request.arrayBuffer()
   return {
     url: request.url,
     baseURL: '',

@@ -2,7 +2,7 @@ import { clientAuthentications, clientSecretBasicRaw } from './client-authentica
 import type { AuthenticatedRequest, ClientAuthentication } from './client-authentication/client-authentication'
 import type { OAuthContext } from './context'
 import { withDeadline } from './deadline'
-import { metadataOf } from './discovery'
+import { metadataOf } from './discovered-server'
 import { OAuthRegistrationError, quote } from './errors'
 import { retryAfterOf, type HttpResponse } from './http'
 import { computeLifetime, parseExpiresIn } from './protocol/lifetime'
