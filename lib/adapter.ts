@@ -4,20 +4,16 @@ import { Attachment } from './attachment'
 import { OAuthFlowError } from './errors'
 import { Exchange } from './exchange'
 import { finalUrl } from './protected-urls'
+import type { OAuthClientProvider } from './provider'
 import { redactError, redactResponse } from './redact'
 import type { ResourceClient } from './resource-client'
-
-/** A provider as the adapter sees it. */
-export interface ResourceClientHolder {
-  readonly resourceClient: ResourceClient
-}
 
 /** Per request, in axios's config: see `OAuthRequestOptions`. */
 export interface OAuthRequestOptions {
   /** Scope this operation needs; more access is asked for first where it is not granted yet. */
   readonly scope?: string
   /** The provider for this request, where many users share one instance. */
-  readonly provider?: ResourceClientHolder
+  readonly provider?: OAuthClientProvider
 }
 
 const decoration = Symbol('axios-oauth2.adapter')

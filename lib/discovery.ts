@@ -5,6 +5,7 @@ import type { Lease } from './lease'
 import { MetadataDocuments, type Probe } from './metadata-documents'
 import { speaksResourceParameter, type Need } from './need'
 import { resolveResourceMetadata } from './protocol/challenge'
+import { endpointsFor } from './protocol/certificate-endpoints'
 import { checkEndpoint, isLoopbackUrl } from './protocol/endpoint'
 import { isPrivateAddress } from './protocol/address'
 import { checkIssuer, isUsableIssuer, sameIssuer } from './protocol/issuer'
@@ -199,7 +200,9 @@ export class Discovery {
   }
 
   /** One endpoint that may not be contacted spoils the document (OAuth 2.1 §1.5). */
-  #checkedServer(metadata: AuthorizationServerMetadata, issuer: string): AuthorizationServerMetadata {
+  #checkedServer(document: AuthorizationServerMetadata, issuer: string): AuthorizationServerMetadata {
+    const { clientInformation, clientMetadata } = this.#context.settings
+    const metadata = endpointsFor((clientInformation ?? clientMetadata).token_endpoint_auth_method, document)
     const privateIssuer = isPrivateAddress(new URL(issuer).hostname)
     const rule = { loopback: isLoopbackUrl(issuer), publicOnly: this.#context.settings.publicOnly && !privateIssuer }
     for (const name of endpointMembers) {

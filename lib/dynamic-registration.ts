@@ -4,9 +4,16 @@ import { withDeadline } from './deadline'
 import { metadataOf, otherServer } from './discovered-server'
 import { OAuthRegistrationError, quote, type OAuthErrorDetails } from './errors'
 import { isTransientStatus, retryAfterOf, type HttpResponse } from './http'
+import { isCertificateMethod } from './protocol/authentication-method'
 import { sameIssuer } from './protocol/issuer'
 import { parseJsonObject } from './protocol/json'
-import { buildRegistration, isSecretExpired, parseRegistration, reduceRegistration } from './protocol/registration'
+import {
+  buildRegistration,
+  isSecretExpired,
+  parseRegistration,
+  reduceRegistration,
+  type ClientMetadata,
+} from './protocol/registration'
 import type { RegistrationRequest } from './registrar'
 import type { DiscoveredServer, KnownClient } from './storage/record'
 
@@ -20,8 +27,9 @@ export class DynamicRegistration {
 
   /** Registers and gives the client; storing it is the caller's. Throws an `OAuthRegistrationError`. */
   async register(request: RegistrationRequest): Promise<KnownClient> {
-    const { server, scope, redirectUri, interactive } = request
-    const { clientMetadata, now } = this.#context.settings
+    const { server, scope, redirectUri, interactive, grantTypes } = request
+    const { now } = this.#context.settings
+    const clientMetadata = withGrantTypes(this.#context.settings.clientMetadata, grantTypes)
     const metadata = metadataOf(server)
     const endpoint = metadata.registration_endpoint
     if (endpoint === undefined) throw noWay(server.issuer)
@@ -33,19 +41,28 @@ export class DynamicRegistration {
       redirectUris: redirectUris.some((uri) => !configured.includes(uri)) ? redirectUris : configured,
       ...(scope === undefined ? {} : { scope }),
       server: metadata,
-      interactive,
+      interactive: interactive && grantTypes === undefined,
     })
     const { response, dropped } = await this.#post(endpoint, server, first)
     const registered = parseRegistration(parseJsonObject(response.body) ?? {}, {
       endpoint,
       ...(redirectUri === undefined ? {} : { redirectUri }),
-      supportedMethods: Object.keys(clientAuthentications),
+      supportedMethods: this.#supportedMethods(),
     })
     const client = knownClient(registered, first, redirectUri)
     if (isSecretExpired(client, now())) throw expired(endpoint)
     const told = { origin: new URL(server.issuer).origin, duration: now() - startedAt, issuer: server.issuer, dropped }
     this.#context.events.emit('registered', told)
     return client
+  }
+
+  /** A certificate is something to register with only for who has said so. */
+  #supportedMethods(): readonly string[] {
+    const { settings } = this.#context
+    const wanted = settings.clientMetadata.token_endpoint_auth_method
+    return Object.keys(clientAuthentications(settings)).filter(
+      (method) => !isCertificateMethod(method) || method === wanted,
+    )
   }
 
   /** One registration, and one reduced one when the server objects to a member (RFC 7591 §3.2.2). */
@@ -110,6 +127,11 @@ export class DynamicRegistration {
   }
 }
 
+/** RFC 7591 §2: a client without redirect has no response type, which would be `code` by default. */
+function withGrantTypes(clientMetadata: ClientMetadata, grantTypes: readonly string[] | undefined): ClientMetadata {
+  return grantTypes === undefined ? clientMetadata : { grant_types: grantTypes, response_types: [], ...clientMetadata }
+}
+
 function isRegistered({ status, body }: HttpResponse): boolean {
   // RFC 7591 §3.2.1 says 201; real servers answer 200 (THREATS D7).
   return (status === 200 || status === 201) && parseJsonObject(body) !== undefined
@@ -136,7 +158,8 @@ function knownClient(
   }
 }
 
-function noWay(issuer: string): OAuthRegistrationError {
+/** Says which ways there are to be known at a server. */
+export function noWay(issuer: string): OAuthRegistrationError {
   return new OAuthRegistrationError(`There is no way to make this client known at ${quote(issuer)}.`, {
     code: 'OAUTH_REGISTRATION_FAILED',
     endpoint: issuer,

@@ -5,7 +5,7 @@ export { OAuthClientProvider, type ProviderDescription } from './provider'
 export { toFetch } from './to-fetch'
 
 export type { AuthorizationCallback, ClientInformation, OAuthOptions } from './options'
-export type { OAuthRequestOptions, ResourceClientHolder } from './adapter'
+export type { OAuthRequestOptions } from './adapter'
 export type { ClientSource, OAuthEventBase, OAuthEvents } from './events'
 export type { AuthorizationReceiver, ReceiverSession } from './receiver'
 

@@ -2,6 +2,7 @@ import { checkRedirectUri, checkClientIdMetadataUrl } from './protocol/registrat
 import { isLoopbackHost } from './protocol/address'
 import { isUsableIssuer } from './protocol/issuer'
 import { parseScope } from './protocol/scope'
+import { canAssert, privateKeyJwt } from './client-authentication/private-key-jwt'
 import { storageDefect } from './storage/token-storage'
 import type { OAuthOptions } from './options'
 
@@ -67,7 +68,22 @@ const clientInformation: Check = (value) => {
     const defect = issuer(value.issuer)
     if (defect !== undefined) return `issuer to be ${defect}`
   }
+  const encoding = value.basic_encoding
+  if (encoding !== undefined && encoding !== 'form' && encoding !== 'raw')
+    return `basic_encoding to be 'form' or 'raw'`
+  const keyDefect = canAssert(value) ? clientKey(value) : undefined
+  if (keyDefect !== undefined) return keyDefect
   return value.redirect_uris === undefined ? undefined : clientMetadata({ redirect_uris: value.redirect_uris })
+}
+
+/** Reads the key, which throws for one that cannot sign. */
+const clientKey: Check = (value) => {
+  if (!isRecord(value) || !canAssert(value)) return 'an object with a private_key or a client_assertion'
+  for (const name of ['kid', 'assertion_audience', 'token_endpoint_auth_signing_alg'] as const) {
+    if (value[name] !== undefined && text(value[name]) !== undefined) return `${name} to be a non-empty string`
+  }
+  privateKeyJwt(value)
+  return undefined
 }
 
 const receiver: Check = (value) =>
@@ -90,6 +106,7 @@ const checks: Readonly<Record<keyof OAuthOptions, Check>> = {
   clientMetadata,
   clientMetadataUrl,
   clientInformation,
+  clientKey,
   storage: storageDefect,
   partition: text,
   redirectHandler: aFunction,
@@ -119,6 +136,7 @@ const checks: Readonly<Record<keyof OAuthOptions, Check>> = {
   allowPrivateAddresses: aBoolean,
   initialAccessToken: (value) =>
     typeof value === 'function' ? undefined : text(value) && 'a non-empty string or a function',
+  clockTolerance: milliseconds,
   metadataMaxAge: milliseconds,
   isUnauthorized: aFunction,
   transformTokenResponse: aFunction,
@@ -159,6 +177,6 @@ function shown(value: unknown, name = ''): string {
   if (Array.isArray(value)) return 'this array'
   if (typeof value !== 'string') return typeof value === 'object' ? 'this object' : `a ${typeof value}`
   if (value === '') return 'an empty string'
-  const secret = name === 'initialAccessToken' || /[@?]/.test(value)
+  const secret = ['initialAccessToken', 'clientInformation', 'clientKey'].includes(name) || /[@?]/.test(value)
   return secret ? 'this string' : JSON.stringify(value.slice(0, 100))
 }

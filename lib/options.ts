@@ -1,5 +1,6 @@
 import type { AxiosResponse } from 'axios'
 import type { ClientAuthentication } from './client-authentication/client-authentication'
+import type { ClientKey } from './client-authentication/private-key-jwt'
 import type { Grant } from './grants/grant'
 import type { AuthorizationServerMetadata } from './protocol/metadata'
 import type { ClientMetadata } from './protocol/registration'
@@ -8,7 +9,7 @@ import type { AuthorizationReceiver } from './receiver'
 import type { TokenStorage } from './storage/token-storage'
 
 /** A client that the user registered beforehand. Members of RFC 7591 keep their names. */
-export interface ClientInformation {
+export interface ClientInformation extends ClientKey {
   readonly client_id: string
   readonly client_secret?: string
   /** The only authorization server that may see this client's credentials. Configure it whenever there is a secret. */
@@ -39,6 +40,11 @@ export interface OAuthOptions {
   readonly clientMetadataUrl?: string
   /** A client registered beforehand. */
   readonly clientInformation?: ClientInformation
+  /**
+   * What a client that is not registered beforehand signs with: of `clientMetadataUrl`, whose document must have the
+   * public key and say `private_key_jwt`, or of a dynamic registration with `jwks` or `jwks_uri` in `clientMetadata`.
+   */
+  readonly clientKey?: ClientKey
   /** Where sessions live. @default new MemoryTokenStorage() */
   readonly storage?: TokenStorage
   /** User or tenant: two partitions never share a record. */
@@ -89,6 +95,11 @@ export interface OAuthOptions {
   readonly allowPrivateAddresses?: boolean
   /** Bearer token for servers that guard registration (RFC 7591 §3). */
   readonly initialAccessToken?: string | (() => string | Promise<string>)
+  /**
+   * Milliseconds by which the clock of this machine may be wrong: what it signs is dated back, and lives longer, by as
+   * much. @default 0
+   */
+  readonly clockTolerance?: number
   /** Milliseconds that discovery results are trusted. @default 86_400_000 */
   readonly metadataMaxAge?: number
   /** Says of an answer other than 401 that it refuses the token. */

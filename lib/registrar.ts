@@ -1,6 +1,7 @@
 import type { OAuthContext } from './context'
 import { checkPinned, metadataOf, otherServer } from './discovered-server'
-import { DynamicRegistration } from './dynamic-registration'
+import { canAssert } from './client-authentication/private-key-jwt'
+import { DynamicRegistration, noWay } from './dynamic-registration'
 import type { Lease } from './lease'
 import { isSecretExpired, sameRedirectUri } from './protocol/registration'
 import { sameIssuer } from './protocol/issuer'
@@ -13,6 +14,8 @@ export interface RegistrationRequest {
   /** The redirect URI of this sign-in; undefined for grants without one. */
   readonly redirectUri?: string | undefined
   readonly interactive: boolean
+  /** What a dynamic registration asks for. Default: what signing in by authorization code needs. */
+  readonly grantTypes?: readonly string[] | undefined
   /** A client id that the server has just called unknown: it is not used again. */
   readonly rejected?: string | undefined
 }
@@ -39,11 +42,13 @@ export class Registrar {
     if (clientInformation !== undefined) return this.#staticClient(lease, request.server)
     const stored = await this.#stored(lease, request)
     if (stored !== undefined) return stored
+    if (!request.interactive) await this.#refuseOtherIssuer(lease, request.server)
     const metadata = metadataOf(request.server)
     if (clientMetadataUrl !== undefined && metadata.client_id_metadata_document_supported === true) {
       return this.#metadataDocument(lease, request.server, clientMetadataUrl)
     }
-    if (!request.interactive) await this.#refuseOtherIssuer(lease, request.server)
+    // A machine is known beforehand or not at all: what anybody may register as is allowed to do nothing.
+    if (!request.interactive) throw noWay(request.server.issuer)
     return this.#dynamicClient(lease, request)
   }
 
@@ -57,11 +62,12 @@ export class Registrar {
 
   /** The configured client; its secret stays in the options and goes only to the issuer it is for. */
   async #staticClient(lease: Pick<Lease, 'clients'>, server: DiscoveredServer): Promise<KnownClient> {
-    const { clientInformation, pinnedIssuer } = this.#context.settings
+    const { clientInformation, pinnedIssuer, grant } = this.#context.settings
     const { client_id, client_secret, token_endpoint_auth_method, redirect_uris } = clientInformation ?? {
       client_id: '',
     }
-    const confidential = client_secret !== undefined || clientInformation?.private_key !== undefined
+    // What a silent grant presents is a credential as well, whatever the client is.
+    const confidential = client_secret !== undefined || canAssert(clientInformation) || grant.kind === 'silent'
     if (pinnedIssuer !== undefined && !this.#isAt(pinnedIssuer, server)) throw otherServer(pinnedIssuer, server)
     if (confidential && pinnedIssuer === undefined) await this.#pin(lease, server)
     return {
@@ -100,7 +106,10 @@ export class Registrar {
   }
 
   async #metadataDocument(lease: Pick<Lease, 'clients'>, server: DiscoveredServer, url: string): Promise<KnownClient> {
-    const client: KnownClient = { source: 'metadata-document', client_id: url, token_endpoint_auth_method: 'none' }
+    // The document says one method to every server; only its owner, who configures it here, can know which.
+    const { clientMetadata, clientKey } = this.#context.settings
+    const method = clientMetadata.token_endpoint_auth_method ?? (clientKey === undefined ? 'none' : 'private_key_jwt')
+    const client: KnownClient = { source: 'metadata-document', client_id: url, token_endpoint_auth_method: method }
     await lease.clients.save(server, client)
     return client
   }

@@ -18,6 +18,7 @@ type Defaulted =
   | 'stepUp'
   | 'resourceMatch'
   | 'legacy'
+  | 'clockTolerance'
   | 'metadataMaxAge'
   | 'now'
   | 'random'
@@ -50,6 +51,9 @@ export function readSettings(options: OAuthOptions, defaultGrant: Grant): Settin
   const grant = checked.grant ?? defaultGrant
   checkWaysToSignIn(checked, grant)
   checkIssuers(checked)
+  if (checked.clientInformation !== undefined && checked.clientKey !== undefined) {
+    throw new TypeError('axios-oauth2: the key of a pre-registered client belongs in `clientInformation`.')
+  }
   const loopback = isLoopbackUrl(serverUrl)
   return withoutPrototype({
     ...defaults(),
@@ -76,6 +80,7 @@ function defaults(): Omit<Required<Pick<OAuthOptions, Defaulted>>, 'serverUrl' |
     stepUp: 'auto',
     resourceMatch: 'parent',
     legacy: 'auto',
+    clockTolerance: 0,
     metadataMaxAge: 24 * 60 * minute,
     now: Date.now,
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),

@@ -1,12 +1,10 @@
-import { clientAuthentications, clientSecretBasicRaw } from './client-authentication'
-import type { AuthenticatedRequest, ClientAuthentication } from './client-authentication/client-authentication'
+import type { AuthenticatedRequest } from './client-authentication/client-authentication'
+import { ClientAuthenticator } from './client-authenticator'
 import type { OAuthContext } from './context'
-import { withDeadline } from './deadline'
 import { metadataOf } from './discovered-server'
-import { OAuthRegistrationError, quote } from './errors'
 import { retryAfterOf, type HttpResponse } from './http'
 import { computeLifetime, parseExpiresIn } from './protocol/lifetime'
-import { chooseAuthenticationMethod } from './protocol/registration'
+import { refusalHint } from './protocol/refusal-hint'
 import { parseTokenResponse, type TokenResponse } from './protocol/token'
 import type { DiscoveredServer, KnownClient, TokenSet } from './storage/record'
 
@@ -17,6 +15,8 @@ export interface TokenRequest {
   readonly parameters: Readonly<Record<string, string>>
   /** What the response's tokens are granted when it names no scope. */
   readonly requestedScope?: string | undefined
+  /** The kind of token that a token exchange must answer with (RFC 8693 §2.2.1). */
+  readonly issuedTokenType?: string | undefined
   /** Milliseconds for the answer; at most the configured deadline. */
   readonly within?: number
 }
@@ -28,6 +28,8 @@ const secretMembers = [
   'refresh_token',
   'assertion',
   'subject_token',
+  'actor_token',
+  'device_code',
   'client_secret',
   'client_assertion',
 ]
@@ -35,9 +37,11 @@ const secretMembers = [
 /** Presents grants at the token endpoint (RFC 6749 §3.2) with the client's authentication. */
 export class TokenEndpoint {
   readonly #context: OAuthContext
+  readonly #authenticator: ClientAuthenticator
 
   constructor(context: OAuthContext) {
     this.#context = context
+    this.#authenticator = new ClientAuthenticator(context.settings)
   }
 
   /**
@@ -46,11 +50,11 @@ export class TokenEndpoint {
    */
   async request(request: TokenRequest): Promise<TokenSet> {
     const { tokenParams, transformTokenResponse, now, random } = this.#context.settings
-    const { resourceParameter } = request.server
+    const { resourceParameter, issuer } = request.server
     const sentAt = now()
     const resource = resourceParameter === undefined ? {} : { resource: resourceParameter }
     const parameters = { ...tokenParams, ...request.parameters, ...resource }
-    const response = await this.post(metadataOf(request.server).token_endpoint, request, parameters)
+    const { response, sent } = await this.#send(metadataOf(request.server).token_endpoint, request, parameters)
     const tokens = parseTokenResponse({
       status: response.status,
       ...contentType(response),
@@ -59,7 +63,9 @@ export class TokenEndpoint {
       proofSent: false,
       dpopRequired: false,
       ...(transformTokenResponse === undefined ? {} : { transform: transformTokenResponse }),
-      secrets: this.#secrets(request, parameters),
+      issuedTokenType: request.issuedTokenType,
+      secrets: this.#secrets(request.client, sent),
+      hint: refusalHint({ sent, issuer, date: response.header('date'), now: now() }),
       retryAfter: retryAfterOf(response, now()),
     })
     const [jitterByte = 0] = random(1)
@@ -72,10 +78,18 @@ export class TokenEndpoint {
     o: Pick<TokenRequest, 'server' | 'client' | 'within'>,
     parameters: Readonly<Record<string, string>>,
   ): Promise<HttpResponse> {
+    return (await this.#send(url, o, parameters)).response
+  }
+
+  async #send(
+    url: string,
+    o: Pick<TokenRequest, 'server' | 'client' | 'within'>,
+    parameters: Readonly<Record<string, string>>,
+  ): Promise<{ readonly response: HttpResponse; readonly sent: URLSearchParams }> {
     const body = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''))
     const request: AuthenticatedRequest = { url, headers: { Accept: 'application/json' }, body }
-    await this.#authenticate(request, o)
-    return this.#context.http.send({
+    await this.#authenticator.authenticate(request, o.server, o.client)
+    const response = await this.#context.http.send({
       phase: 'token',
       method: 'POST',
       url,
@@ -83,53 +97,17 @@ export class TokenEndpoint {
       body: request.body.toString(),
       ...(o.within === undefined ? {} : { within: o.within }),
     })
+    return { response, sent: request.body }
   }
 
-  async #authenticate(
-    request: AuthenticatedRequest,
-    { server, client }: Pick<TokenRequest, 'server' | 'client'>,
-  ): Promise<void> {
-    const { clientAuthentication, requestTimeout } = this.#context.settings
-    const known = this.#withConfiguredSecret(client)
-    const context = { client: known, issuer: server.issuer }
-    await this.#method(known, server)(request, context)
-    if (clientAuthentication === undefined) return
-    await withDeadline(
-      () => clientAuthentication(request, context),
-      requestTimeout,
-      'waiting for clientAuthentication()',
-    )
+  #secrets(client: KnownClient, sent: URLSearchParams): readonly string[] {
+    const members = secretMembers.map((name) => sent.get(name))
+    return [this.#authenticator.secretOf(client), ...members].filter(isText)
   }
+}
 
-  #method(client: KnownClient, server: DiscoveredServer): ClientAuthentication {
-    const name = chooseAuthenticationMethod({ client: { ...client, hasKey: false }, server: metadataOf(server) })
-    if (name === 'client_secret_basic' && this.#context.settings.clientInformation?.basic_encoding === 'raw') {
-      return clientSecretBasicRaw
-    }
-    const authentication = Object.hasOwn(clientAuthentications, name) ? clientAuthentications[name] : undefined
-    if (authentication !== undefined) return authentication
-    throw new OAuthRegistrationError(
-      `The client is registered for the authentication method ${quote(name)}, which is not supported.`,
-      {
-        code: 'OAUTH_REGISTRATION_FAILED',
-        endpoint: server.issuer,
-        hint: 'Register it for client_secret_basic, client_secret_post or none, or set `clientAuthentication`.',
-      },
-    )
-  }
-
-  /** A configured secret lives in the options only. */
-  #withConfiguredSecret(client: KnownClient): KnownClient {
-    const { clientInformation } = this.#context.settings
-    if (client.source !== 'static' || clientInformation?.client_secret === undefined) return client
-    return { ...client, client_secret: clientInformation.client_secret }
-  }
-
-  #secrets({ client }: TokenRequest, parameters: Readonly<Record<string, string>>): readonly string[] {
-    const secret = this.#withConfiguredSecret(client).client_secret
-    const members = secretMembers.map((name) => parameters[name])
-    return [secret, ...members].filter((value): value is string => value !== undefined && value !== '')
-  }
+function isText(value: string | null | undefined): value is string {
+  return value != null && value !== ''
 }
 
 function contentType(response: HttpResponse): { contentType?: string } {
@@ -137,7 +115,7 @@ function contentType(response: HttpResponse): { contentType?: string } {
   return value === undefined ? {} : { contentType: value }
 }
 
-/** The response with absolute times; `N_A` (an exchanged token that is no access token) is its caller's business. */
+/** The response with absolute times. */
 function tokenSet(
   tokens: TokenResponse,
   o: { sentAt: number; jitter: number; requestedScope: string | undefined },

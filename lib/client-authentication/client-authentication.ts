@@ -11,6 +11,12 @@ export interface AuthenticatedRequest {
 export interface AuthenticationContext {
   readonly client: KnownClient
   readonly issuer: string
+  /** Algorithms for signed assertions that the server lists; undefined: it does not say. */
+  readonly signingAlgorithms?: readonly string[] | undefined
+  /** The clock, in milliseconds since the epoch, and by how much it may be wrong. */
+  readonly now: () => number
+  readonly clockTolerance: number
+  readonly random: (bytes: number) => Uint8Array
 }
 
 /** How a client proves who it is (RFC 6749 §2.3): a function that adds its proof to a request. */

@@ -14,6 +14,14 @@ export interface AuthenticatingClient {
 /** The strongest first. */
 const methods = ['private_key_jwt', 'client_secret_basic', 'client_secret_post', 'none']
 
+/** Never chosen from a list: whether the connection shows a certificate is known to the user only (RFC 8705 §2). */
+const certificateMethods = ['tls_client_auth', 'self_signed_tls_client_auth']
+
+/** Whether a method authenticates by the certificate of the TLS connection. */
+export function isCertificateMethod(method: string | undefined): boolean {
+  return method !== undefined && certificateMethods.includes(method)
+}
+
 /**
  * Chooses how a client authenticates at the token endpoint: the method of its registration, even where the metadata
  * does not list it (RFC 7591 §2); else the strongest usable one that the server lists (RFC 8414 §2); without a list
@@ -39,6 +47,7 @@ export function chooseAuthenticationMethod(o: {
 
 function isUsable(method: string, { client_secret: secret, hasKey }: AuthenticatingClient): boolean {
   if (method === 'private_key_jwt') return hasKey
+  if (isCertificateMethod(method)) return true
   return method === 'none' || (methods.includes(method) && secret !== undefined && secret !== '')
 }
 

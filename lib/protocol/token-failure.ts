@@ -24,6 +24,8 @@ export interface FailedAnswer {
   readonly oauthError?: TokenEndpointError | undefined
   readonly secrets: readonly string[]
   readonly retryAfter?: number | undefined
+  /** What may help when the server refuses, unless its answer tells more. */
+  readonly hint?: string | undefined
 }
 
 const transientErrors = ['server_error', 'temporarily_unavailable']
@@ -81,7 +83,7 @@ export function tokenEndpointError(answer: FailedAnswer): OAuthTokenError {
       retryAfter,
       oauthError: oauthError && redactSecrets(oauthError.error, secrets),
       oauthErrorDescription: description === undefined ? undefined : redactSecrets(description, secrets),
-      hint: hintFor(oauthError),
+      hint: hintFor(oauthError) ?? (temporary ? undefined : answer.hint),
     },
   )
 }

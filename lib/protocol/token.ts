@@ -35,12 +35,16 @@ export interface TokenAnswer {
   readonly dpopRequired: boolean
   /** Whether this is a token exchange (RFC 8693), which may issue what is no access token. Default false. */
   readonly exchange?: boolean | undefined
+  /** The kind of token that must come back; any other, and an answer that does not say, is refused (RFC 8693 §2.2.1). */
+  readonly issuedTokenType?: string | undefined
   /** The user's own reshaping of a successful answer before it is checked. */
   readonly transform?: ((body: unknown) => unknown) | undefined
   /** What was sent and must not be quoted back. */
   readonly secrets?: readonly string[] | undefined
   /** What the server asks to wait, in milliseconds; kept on the error. */
   readonly retryAfter?: number | undefined
+  /** What may help when the server refuses. */
+  readonly hint?: string | undefined
 }
 
 /** Characters; more than a header of any server takes. */
@@ -58,6 +62,10 @@ export function parseTokenResponse(answer: TokenAnswer): TokenResponse {
     throw tokenEndpointError({ ...answer, oauthError, secrets: answer.secrets ?? [] })
   }
   if (hasMember(document, 'error')) throw invalid(answer, 'has an `error`')
+  const { issuedTokenType } = answer
+  if (issuedTokenType !== undefined && document.issued_token_type !== issuedTokenType) {
+    throw invalid(answer, `has a token of another type than ${issuedTokenType}`)
+  }
   return {
     ...withoutStandardMembers(document),
     access_token: accessTokenOf(document, answer),

@@ -320,7 +320,7 @@ export const requirements: Readonly<Record<string, Step>> = {
   'pack.dependencies': 2,
   'pack.modules-public': 2,
   'pack.types': 2,
-  'pack.size': 2,
+  'pack.size': 5,
   'pack.artifact': 2,
   'pack.conformance': 2,
   'WA-01': 4,

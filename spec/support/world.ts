@@ -1,0 +1,11 @@
+/** The honest world for specs of the core: real HTTP on loopback, in the spec's own process. */
+export { startWorld, type World } from './world/world'
+export type { Connection, ConnectOptions } from './world/connect'
+export { withMembers, type AnswerOptions, type Gate } from './world/script'
+export { pathOf, queryOf } from './world/entry'
+export type { Answer, Answering, Endpoint, Entry, Misbehaviour, Outcome, ServerName } from './world/entry'
+export type { Client } from './world/clients'
+export type { Clock } from './world/clock'
+export type { Echo } from './world/resource-server'
+export type { User } from './world/user'
+export type { WorldOptions } from './world/settings'
