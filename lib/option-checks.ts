@@ -2,7 +2,7 @@ import { checkRedirectUri, checkClientIdMetadataUrl } from './protocol/registrat
 import { isLoopbackHost } from './protocol/address'
 import { isUsableIssuer } from './protocol/issuer'
 import { parseScope } from './protocol/scope'
-import { canAssert, privateKeyJwt } from './client-authentication/private-key-jwt'
+import { hasClientKey, readClientKey } from './client-key'
 import { storageDefect } from './storage/token-storage'
 import type { OAuthOptions } from './options'
 
@@ -71,18 +71,18 @@ const clientInformation: Check = (value) => {
   const encoding = value.basic_encoding
   if (encoding !== undefined && encoding !== 'form' && encoding !== 'raw')
     return `basic_encoding to be 'form' or 'raw'`
-  const keyDefect = canAssert(value) ? clientKey(value) : undefined
+  const keyDefect = hasClientKey(value) ? clientKey(value) : undefined
   if (keyDefect !== undefined) return keyDefect
   return value.redirect_uris === undefined ? undefined : clientMetadata({ redirect_uris: value.redirect_uris })
 }
 
 /** Reads the key, which throws for one that cannot sign. */
 const clientKey: Check = (value) => {
-  if (!isRecord(value) || !canAssert(value)) return 'an object with a private_key or a client_assertion'
+  if (!isRecord(value) || !hasClientKey(value)) return 'an object with a private_key or a client_assertion'
   for (const name of ['kid', 'assertion_audience', 'token_endpoint_auth_signing_alg'] as const) {
     if (value[name] !== undefined && text(value[name]) !== undefined) return `${name} to be a non-empty string`
   }
-  privateKeyJwt(value)
+  readClientKey(value)
   return undefined
 }
 

@@ -1,6 +1,6 @@
 import type { AxiosResponse } from 'axios'
 import type { ClientAuthentication } from './client-authentication/client-authentication'
-import type { ClientKey } from './client-authentication/private-key-jwt'
+import type { ClientKey } from './client-key'
 import type { Grant } from './grants/grant'
 import type { AuthorizationServerMetadata } from './protocol/metadata'
 import type { ClientMetadata } from './protocol/registration'

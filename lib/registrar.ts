@@ -1,6 +1,6 @@
 import type { OAuthContext } from './context'
 import { checkPinned, metadataOf, otherServer } from './discovered-server'
-import { canAssert } from './client-authentication/private-key-jwt'
+import { hasClientKey } from './client-key'
 import { DynamicRegistration, noWay } from './dynamic-registration'
 import type { Lease } from './lease'
 import { isSecretExpired, sameRedirectUri } from './protocol/registration'
@@ -67,7 +67,7 @@ export class Registrar {
       client_id: '',
     }
     // What a silent grant presents is a credential as well, whatever the client is.
-    const confidential = client_secret !== undefined || canAssert(clientInformation) || grant.kind === 'silent'
+    const confidential = client_secret !== undefined || hasClientKey(clientInformation) || grant.kind === 'silent'
     if (pinnedIssuer !== undefined && !this.#isAt(pinnedIssuer, server)) throw otherServer(pinnedIssuer, server)
     if (confidential && pinnedIssuer === undefined) await this.#pin(lease, server)
     return {

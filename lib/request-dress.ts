@@ -2,8 +2,6 @@ import type { InternalAxiosRequestConfig } from 'axios'
 import { chainRedirects, type BeforeRedirect } from './redirects'
 import type { ResourceClient } from './resource-client'
 
-type Members = Pick<InternalAxiosRequestConfig, 'auth' | 'beforeRedirect' | 'fetchOptions'>
-
 const manual = { redirect: 'manual' as const }
 
 /**
@@ -19,14 +17,10 @@ export function dress(config: InternalAxiosRequestConfig, { tokenType, redirectP
   config.fetchOptions = fetchOptions === undefined ? manual : { ...fetchOptions, ...manual }
   return () => {
     tokenType.withdraw(config)
-    restore(config, { auth, beforeRedirect, fetchOptions } as Members)
-  }
-}
-
-function restore(config: InternalAxiosRequestConfig, members: Members): void {
-  const target = config as unknown as Record<string, unknown>
-  for (const [name, value] of Object.entries(members)) {
-    if (value === undefined) delete target[name]
-    else target[name] = value
+    if (auth !== undefined) config.auth = auth
+    if (beforeRedirect === undefined) delete config.beforeRedirect
+    else config.beforeRedirect = beforeRedirect
+    if (fetchOptions === undefined) delete config.fetchOptions
+    else config.fetchOptions = fetchOptions
   }
 }

@@ -3,7 +3,7 @@ import type { Discovery } from './discovery'
 import { isOAuthFlowError } from './errors'
 import { RefreshToken, type RenewalOutcome } from './grants/refresh-token'
 import type { SilentGrant } from './grants/grant'
-import { presentGrant } from './grants/silent'
+import { GrantPresenter } from './grants/silent'
 import type { Lease } from './lease'
 import { SingleFlight } from './mutex'
 import type { Need } from './need'
@@ -29,19 +29,19 @@ const maxRounds = 3
  */
 export class TokenSource {
   readonly #context: OAuthContext
-  readonly #verbs: Verbs
   readonly #discovery: Discovery
   readonly #refresh: RefreshToken
+  readonly #presenter: GrantPresenter
   readonly #silent = new SingleFlight<Silent>()
   readonly desk: SignInDesk
   #accepted: string | undefined
   #generation = 0
 
   constructor(verbs: Verbs) {
-    this.#verbs = verbs
     this.#context = verbs.context
     this.#discovery = verbs.discovery
     this.#refresh = new RefreshToken(verbs)
+    this.#presenter = new GrantPresenter(verbs)
     this.desk = new SignInDesk(verbs)
   }
 
@@ -186,7 +186,7 @@ export class TokenSource {
   }
 
   #present(lease: Lease, grant: SilentGrant, need: Need): Promise<TokenSet> {
-    return presentGrant(this.#verbs, lease, grant, need)
+    return this.#presenter.present(lease, grant, need)
   }
 
   #satisfies(tokens: TokenSet, need: Need, o: { justObtained?: boolean } = {}): boolean {

@@ -11,14 +11,14 @@ const lib = path.resolve(__dirname, '../lib')
  * before it.
  */
 const layers: readonly (readonly string[])[] = [
-  ['errors', 'mutex', 'deadline', 'events', 'inspect'],
+  ['errors', 'mutex', 'deadline', 'callback', 'events', 'inspect'],
   ['protocol/'],
   ['http', 'need'],
   ['lease', 'storage/'],
-  ['options', 'option-checks', 'settings', 'receiver', 'discovered-server'],
+  ['client-key', 'options', 'option-checks', 'settings', 'receiver', 'discovered-server'],
   ['context', 'lease-state'],
   ['client-authentication/', 'token-types/'],
-  ['metadata-documents', 'discovery', 'dynamic-registration', 'registrar', 'token-endpoint', 'verbs', 'sign-in-scope'],
+  ['metadata-documents', 'discovery', 'dynamic-registration', 'registrar', 'client-authenticator', 'token-endpoint', 'verbs', 'sign-in-scope'],
   ['authorization-request', 'pkce-flow', 'grants/'],
   ['sign-in-desk', 'token-source', 'step-up', 'sign-out'],
   [

@@ -1,10 +1,11 @@
+import { hasClientKey } from '../client-key'
 import type { OAuthOptions } from '../options'
 import type { ClientAuthentication } from './client-authentication'
 import { clientSecretBasic, clientSecretBasicRaw } from './client-secret-basic'
 import { clientSecretPost } from './client-secret-post'
 import { mutualTls } from './mutual-tls'
 import { none } from './none'
-import { canAssert, privateKeyJwt } from './private-key-jwt'
+import { privateKeyJwt } from './private-key-jwt'
 
 /**
  * The methods that a client can use, by their registered names (RFC 7591 §2, RFC 8705 §2); `private_key_jwt` is among
@@ -21,6 +22,6 @@ export function clientAuthentications({
     client_secret_post: clientSecretPost,
     tls_client_auth: mutualTls,
     self_signed_tls_client_auth: mutualTls,
-    ...(canAssert(key) ? { private_key_jwt: privateKeyJwt(key) } : {}),
+    ...(hasClientKey(key) ? { private_key_jwt: privateKeyJwt(key) } : {}),
   }
 }

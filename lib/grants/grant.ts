@@ -1,3 +1,4 @@
+import type { OAuthContext } from '../context'
 import type { Lease } from '../lease'
 import type { DiscoveredServer, KnownClient, TokenSet } from '../storage/record'
 import type { Need } from '../need'
@@ -8,12 +9,16 @@ export interface GrantRequest {
   readonly server: DiscoveredServer
   readonly client: KnownClient
   readonly scope: string | undefined
+  /** For grants that ask another server first: our own requests, bounded and without redirects, and the settings. */
+  readonly context: Pick<OAuthContext, 'http' | 'settings'>
 }
 
 /** A grant that presents parameters and involves nobody: client credentials, an assertion, an exchanged token. */
 export interface SilentGrant {
   readonly kind: 'silent'
   readonly name: string
+  /** The kind of token that must come back, where the grant asks for one (RFC 8693 §2.2.1). */
+  readonly issuedTokenType?: string
   /** The members of the token request beyond scope, resource and client authentication; `grant_type` among them. */
   parameters(request: GrantRequest): Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>>
 }

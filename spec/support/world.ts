@@ -1,5 +1,6 @@
 /** The honest world for specs of the core: real HTTP on loopback, in the spec's own process. */
-export { startWorld, type World } from './world/world'
+export { startWorld } from './world/start'
+export type { World } from './world/world'
 export type { Connection, ConnectOptions } from './world/connect'
 export { withMembers, type AnswerOptions, type Gate } from './world/script'
 export { pathOf, queryOf } from './world/entry'

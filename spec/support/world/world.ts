@@ -1,20 +1,19 @@
 import type { CreateAxiosDefaults } from 'axios'
 import type { OAuthOptions } from 'axios-oauth2'
-import { AuthorizationServer } from './authorization-server'
+import type { AuthorizationServer } from './authorization-server'
 import type { Client } from './clients'
-import { createClock, type Clock } from './clock'
+import type { Clock } from './clock'
 import { connectTo, optionsIn, type Connection, type ConnectOptions, type Surroundings } from './connect'
 import { pathOf, type Answering, type Endpoint, type Entry, type ServerName } from './entry'
-import { evilAnswer } from './evil-server'
-import { ResourceServer } from './resource-server'
-import { Script, type AnswerOptions, type Gate } from './script'
-import { Secrets } from './secrets'
-import { startServers, type Servers } from './servers'
-import { settingsOf, type WorldOptions, type WorldSettings } from './settings'
-import { TokenBook } from './token-book'
+import type { AnswerOptions, Gate, Script } from './script'
+import type { Secrets } from './secrets'
+import type { Servers } from './servers'
+import type { WorldSettings } from './settings'
+import type { TokenBook } from './token-book'
 import { User } from './user'
 
-interface Parts {
+/** What a world is put together from. */
+export interface Parts {
   readonly settings: WorldSettings
   readonly clock: Clock
   readonly secrets: Secrets
@@ -140,36 +139,4 @@ export class World {
     const { serverUrl, redirectUri, user } = this
     return { serverUrl, redirectUri, user, clock: this.#parts.settings.clock ? this.clock : undefined }
   }
-}
-
-/** Starts the honest world. Stop it with `await world.stop()` in afterEach. */
-export async function startWorld(o: WorldOptions = {}): Promise<World> {
-  const settings = settingsOf(o)
-  const clock = createClock({ standing: settings.clock })
-  const secrets = new Secrets()
-  const script = new Script()
-  const journal: Entry[] = []
-  const book = new TokenBook(settings, clock, secrets)
-  const authorizationServer = new AuthorizationServer(settings, book)
-  const resourceServer = new ResourceServer(settings, book)
-  const record = (entry: Entry): void => {
-    journal.push(entry)
-    secrets.harvest(entry)
-  }
-  const servers = await startServers({
-    settings,
-    script,
-    record,
-    honest: {
-      rs: (entry) => {
-        const isResource = entry.endpoint === 'api' || entry.endpoint === 'prm' || settings.legacy === undefined
-        return isResource ? resourceServer.answer(entry) : authorizationServer.answer(entry)
-      },
-      as: (entry) => authorizationServer.answer(entry),
-      evil: evilAnswer,
-    },
-  })
-  settings.serverUrl = servers.origin.rs + settings.path
-  settings.issuer = settings.legacy === undefined ? servers.origin.as + settings.issuerPath : servers.origin.rs
-  return new World({ settings, clock, secrets, script, book, authorizationServer, servers, journal })
 }
