@@ -1,9 +1,9 @@
 /**
  * What is measured: one entry per library, each set up the way its own documentation shows.
  *
- * `open(world)` makes an axios instance authorized by the library. A world is one session at one server: `create(config)`
- * makes a bare instance for it, `tokens` are the session's, `refresh()` renews them, `expiresAt` is when they expire, and
- * `signIn` is what a provider of ours needs to take the session over. `renews`: the library can renew a token at all.
+ * `open(world)` gives an axios instance that the library authorizes. A world is one session at one server: `create(config)`
+ * makes a bare instance, `tokens` are the session's, `refresh()` renews them, `expiresAt` is when they expire; with
+ * `signIn` a provider of ours takes the session over. `renews`: the library has to do with renewing tokens at all.
  */
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
@@ -28,19 +28,42 @@ export const libraries = {
   'axios-cache-interceptor': { renews: false, open: openCache },
 }
 
-/** The official MCP client authorizes `fetch`, not axios: it is measured where the baseline can be `fetch` too. */
-export function openMcpFetch(world) {
+/**
+ * Authorizes `fetch`, not axios: measured where the baseline can be `fetch` too. Gives what has an instance's `get`. The
+ * provider is complete: it keeps what was discovered and forgets what the server rejects.
+ */
+export function openMcpClient(world) {
+  const { issuer } = world.signIn
+  let tokens = { ...world.tokens, issuer }
+  let discovered
   const provider = {
     redirectUrl: 'http://127.0.0.1/callback',
     clientMetadata: { redirect_uris: ['http://127.0.0.1/callback'] },
-    clientInformation: () => ({ client_id: 'bench' }),
-    tokens: () => world.tokens,
-    saveTokens: (tokens) => void (world.tokens = tokens),
+    clientInformation: () => ({ client_id: 'bench', issuer }),
+    tokens: () => tokens,
+    saveTokens: (renewed) => void (tokens = renewed),
+    invalidateCredentials: (kind) => void (tokens = kind === 'tokens' || kind === 'all' ? undefined : tokens),
+    discoveryState: () => discovered,
+    saveDiscoveryState: (state) => void (discovered = state),
     redirectToAuthorization: () => {},
     saveCodeVerifier: () => {},
     codeVerifier: () => '',
   }
-  return withOAuth(provider, world.serverUrl)(fetch)
+  return { get: getBy(world, withOAuth(provider, world.serverUrl)(fetch)) }
+}
+
+/** Bare `fetch` with the token as a constant, the baseline of the above. */
+export function openBareFetch(world) {
+  const headers = { Authorization: `Bearer ${world.tokens.access_token}` }
+  return { get: getBy(world, (url) => fetch(url, { headers })) }
+}
+
+function getBy(world, request) {
+  return async (path) => {
+    const response = await request(`${world.serverUrl}${path}`)
+    if (!response.ok) throw new Error(`status ${response.status}`)
+    return { status: response.status, data: await response.json() }
+  }
 }
 
 /** Two copies of axios in one process would be compared with each other. */
@@ -53,9 +76,8 @@ export function assertOneAxios() {
 }
 
 async function openOurs(world) {
-  const { issuer, code, setClock } = world.signIn
+  const { issuer, code } = world.signIn
   let state
-  let ahead = 0
   const instance = world.create()
   const provider = oauth(instance, {
     serverUrl: world.serverUrl,
@@ -69,10 +91,8 @@ async function openOurs(world) {
     clientInformation: { client_id: 'bench', redirect_uris: ['http://127.0.0.1/callback'] },
     redirectHandler: (url) => void (state = new URL(url).searchParams.get('state')),
     callbackHandler: () => Promise.resolve({ code, state, iss: issuer }),
-    now: () => Date.now() + ahead,
   })
   await provider.authorize()
-  setClock?.((milliseconds) => (ahead = milliseconds))
   return instance
 }
 

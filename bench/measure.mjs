@@ -1,43 +1,56 @@
-/** Rounds of a baseline and a candidate, one right after the other, so that noise of the machine meets both. */
+/** Milliseconds on the wall: for work that waits for something. */
+export const wallClock = () => performance.now()
 
 /**
- * Runs `rounds` rounds and gives for each the milliseconds of both. Who goes first alternates; garbage of one is not
- * collected in the time of the other where node runs with --expose-gc.
+ * Milliseconds of this process on a processor, all its threads: for work that waits for nothing. Other processes on the
+ * machine hardly show in it.
  */
-export async function pairedRounds({ rounds, baseline, candidate }) {
+export function processorClock() {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
+}
+
+/**
+ * Runs `rounds` pairs of a baseline and a candidate, one right after the other, so that noise meets both; who goes first
+ * alternates. Each is a function that prepares one round and gives the work to be timed; work may give a function that
+ * looks at what it did, called when the time has been taken. `patience`: seconds after which no round begins. Gives
+ * `{ baseline, candidate }` in milliseconds per round.
+ *
+ * No collection of garbage is forced in between: it would also throw away hidden classes that happen to have no instance
+ * at that moment, and the code that was compiled for them, and what is measured then is the compiler.
+ */
+export async function pairedRounds({ rounds, clock, patience = Infinity, baseline, candidate }) {
   const pairs = []
-  for (let round = 0; round < rounds; round += 1) {
+  const end = performance.now() + patience * 1_000
+  for (let round = 0; round < rounds && performance.now() < end; round += 1) {
     const pair = {}
-    const runs = [
-      ['baseline', baseline],
-      ['candidate', candidate],
-    ]
-    for (const [name, run] of round % 2 === 0 ? runs : runs.reverse()) pair[name] = await timed(run)
+    const sides = Object.entries({ baseline, candidate })
+    for (const [name, prepare] of round % 2 === 0 ? sides : sides.reverse()) {
+      const work = await prepare()
+      const began = clock()
+      const inspect = await work()
+      pair[name] = clock() - began
+      await inspect?.()
+    }
     pairs.push(pair)
   }
   return pairs
 }
 
-/** `run` may prepare itself: it gives the work that is to be measured, or is that work. */
-async function timed(run) {
-  const work = (await run.prepare?.()) ?? run
-  globalThis.gc?.()
-  const began = performance.now()
-  await work()
-  return performance.now() - began
-}
-
+/** How often the baseline's time the candidate took, for each pair. */
 export function ratiosOf(pairs) {
   return pairs.map(({ baseline, candidate }) => candidate / baseline)
 }
 
-/** Median with the middle half of the values, for what varies. */
+/** The median and the borders of the middle half. */
 export function summarize(values) {
   const sorted = [...values].sort((a, b) => a - b)
-  const at = (share) => {
-    const place = share * (sorted.length - 1)
-    const below = Math.floor(place)
-    return sorted[below] + (place - below) * ((sorted[below + 1] ?? sorted[below]) - sorted[below])
-  }
-  return { median: at(0.5), low: at(0.25), high: at(0.75), rounds: sorted.length }
+  return { median: quantile(sorted, 0.5), low: quantile(sorted, 0.25), high: quantile(sorted, 0.75) }
+}
+
+function quantile(sorted, share) {
+  const place = share * (sorted.length - 1)
+  const below = Math.floor(place)
+  const above = Math.min(below + 1, sorted.length - 1)
+  return sorted[below] + (place - below) * (sorted[above] - sorted[below])
 }

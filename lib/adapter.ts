@@ -75,22 +75,31 @@ function authorized(
   const send = getAdapter(config.adapter, config)
   const { oauth } = config
   const client = typeof oauth === 'object' ? (oauth.provider?.resourceClient ?? attached) : attached
-  if (oauth === false || isAuthorizedByCaller(config)) return send(config)
+  const written = authorizationIn(config.headers)
+  if (oauth === false || hasCredentials(config) || (written !== undefined && Boolean(config.headers[written]))) {
+    return send(config)
+  }
   const placement = client.urls.place(config)
   if (placement === 'outside') return send(config)
   if (placement === 'userinfo') return Promise.reject(userinfo(config))
+  // An empty header is none; in another spelling it would stay beside ours.
+  if (written !== undefined) delete config.headers[written]
   const exchange = new Exchange({ client, config, send, attachment })
   const tokens = typeof oauth === 'object' && oauth.scope !== undefined ? undefined : client.source.usable()
   return tokens !== undefined && isPlainBody(config.data) ? exchange.runAtOnce(tokens) : exchange.run()
 }
 
-/** An `Authorization` header in any letter case, or `auth` with a name or password. An empty `auth` is none. */
-function isAuthorizedByCaller({ headers, auth }: InternalAxiosRequestConfig): boolean {
-  if (auth !== undefined && ((auth.username ?? '') !== '' || (auth.password ?? '') !== '')) return true
+/** `auth` with a name or password. An empty one is none. */
+function hasCredentials({ auth }: InternalAxiosRequestConfig): boolean {
+  return auth !== undefined && ((auth.username ?? '') !== '' || (auth.password ?? '') !== '')
+}
+
+/** The name, in whatever letter case, under which the caller wrote an `Authorization` header. */
+function authorizationIn(headers: InternalAxiosRequestConfig['headers']): string | undefined {
   for (const name of Object.keys(headers)) {
-    if (name.length === 13 && name.toLowerCase() === 'authorization') return Boolean(headers[name])
+    if (name.length === 13 && name.toLowerCase() === 'authorization') return name
   }
-  return false
+  return undefined
 }
 
 /** A body that is sent with equal bytes however often. */

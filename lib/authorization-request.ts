@@ -6,6 +6,7 @@ import { checkAuthorizationUrl } from './protocol/endpoint'
 import { parseJsonObject } from './protocol/json'
 import type { DiscoveredServer, KnownClient } from './storage/record'
 import type { TokenEndpoint } from './token-endpoint'
+import type { DpopKey } from './token-types/dpop-key'
 
 /** What one authorization request says. */
 export interface AuthorizationRequest {
@@ -15,6 +16,8 @@ export interface AuthorizationRequest {
   readonly redirectUri: string
   readonly state: string
   readonly codeChallenge: string
+  /** The key that the code is to be bound to (RFC 9449 §10). */
+  readonly proofKey?: DpopKey | undefined
 }
 
 /** Makes authorization requests: as one URL, or pushed to the server first (RFC 9126) where it wants or offers that. */
@@ -40,6 +43,7 @@ export class AuthorizationRequests {
       ...(o.scope === undefined ? {} : { scope: o.scope }),
       ...(resourceParameter === undefined ? {} : { resource: resourceParameter }),
       extra: this.#context.settings.authorizeParams,
+      dpopJkt: o.proofKey?.jkt,
     }
     const pushed = metadata.pushed_authorization_request_endpoint
     if (pushed === undefined) {
@@ -50,10 +54,10 @@ export class AuthorizationRequests {
     return checkAuthorizationUrl(buildPushedAuthorizationUrl(endpoint, o.client.client_id, requestUri))
   }
 
-  /** RFC 9126 §2: the request goes to the server first, authenticated like a token request. */
+  /** RFC 9126 §2: the request goes to the server first, authenticated like a token request, with a proof if tokens have one. */
   async #push(
     url: string,
-    o: { server: DiscoveredServer; client: KnownClient },
+    o: Pick<AuthorizationRequest, 'server' | 'client' | 'proofKey'>,
     parameters: Readonly<Record<string, string>>,
   ): Promise<string> {
     const response = await this.#endpoint.post(url, o, parameters)

@@ -48,9 +48,18 @@ export class ClientAuthenticator {
     return this.#withConfiguredSecret(client).client_secret
   }
 
-  #method(client: KnownClient, server: DiscoveredServer): ClientAuthentication {
+  /** Whether the client has nothing to prove who it is with (RFC 6749 §2.1). */
+  isPublic(client: KnownClient, server: DiscoveredServer): boolean {
+    return this.#methodName(this.#withConfiguredSecret(client), server) === 'none'
+  }
+
+  #methodName(client: KnownClient, server: DiscoveredServer): string {
     const hasKey = Object.hasOwn(this.#methods, 'private_key_jwt')
-    const name = chooseAuthenticationMethod({ client: { ...client, hasKey }, server: metadataOf(server) })
+    return chooseAuthenticationMethod({ client: { ...client, hasKey }, server: metadataOf(server) })
+  }
+
+  #method(client: KnownClient, server: DiscoveredServer): ClientAuthentication {
+    const name = this.#methodName(client, server)
     const method = Object.hasOwn(this.#methods, name) ? this.#methods[name] : undefined
     if (method !== undefined) return method
     throw new OAuthRegistrationError(

@@ -1,6 +1,7 @@
 import type { OAuthContext } from './context'
 import { endpointOf, isOAuthFlowError, OAuthDiscoveryError, quote, type OAuthFlowError } from './errors'
 import { checkPinned } from './discovered-server'
+import { checkDpopPolicy } from './dpop-option'
 import type { Lease } from './lease'
 import { MetadataDocuments, type Probe } from './metadata-documents'
 import { speaksResourceParameter, type Need } from './need'
@@ -69,8 +70,11 @@ export class Discovery {
    */
   async discover(lease: Pick<Lease, 'metadata'>, need: Need, o: { reread?: boolean } = {}): Promise<DiscoveredServer> {
     const { known, fresh } = lease.metadata
-    if (known !== undefined && fresh && o.reread !== true && !this.hasMoved(lease, need)) return known
-    const { now, serverUrl } = this.#context.settings
+    const { now, serverUrl, dpop } = this.#context.settings
+    if (known !== undefined && fresh && o.reread !== true && !this.hasMoved(lease, need)) {
+      checkDpopPolicy(dpop, known, need)
+      return known
+    }
     const startedAt = now()
     const documents = new MetadataDocuments({ http: this.#context.http, now, protocolVersion: need.protocolVersion })
     let server: DiscoveredServer
@@ -80,6 +84,7 @@ export class Discovery {
       this.#probes = documents.probes
     }
     if (known !== undefined && sameIssuer(known.issuer, server.issuer)) checkPinned(known, server)
+    checkDpopPolicy(dpop, server, need)
     lease.metadata.remember(server)
     const { issuer, resource, legacy } = server
     const told = { origin: new URL(serverUrl).origin, duration: now() - startedAt }

@@ -7,9 +7,15 @@ import { patienceOf, type Patience } from './patience'
 import { readChallenge } from './protocol/challenge'
 import { redactError, redactResponse } from './redact'
 import { dress } from './request-dress'
+import { finalUrl } from './protected-urls'
 import type { ResourceClient } from './resource-client'
 import type { TokenSet } from './storage/record'
-import { finalUrl } from './protected-urls'
+import { headerOf, type PresentationFault } from './token-types/token-type'
+
+interface Answered {
+  readonly response: AxiosResponse
+  readonly error: Error | undefined
+}
 
 /** What one sending came to: a response, with the error that axios made of it if it did, or only an error. */
 interface Outcome {
@@ -29,6 +35,7 @@ export class Exchange {
   #patience: Patience | undefined
   #replay: Replay = 'possible'
   #renewed = false
+  #presentedAgain = false
   #widened = false
 
   constructor(o: {
@@ -93,19 +100,34 @@ export class Exchange {
   async #next({ response, error }: Outcome, tokens: TokenSet | undefined): Promise<TokenSet | undefined> {
     if (response === undefined) return undefined
     const refusal = this.#refusal(response, tokens)
+    const fault = tokens && this.#client.tokenType(tokens).faultOf?.(response, refusal)
+    if (fault !== undefined) return this.#mayPresentAgain({ response, error }, fault) ? tokens : undefined
     return response.status === 403 && !this.#client.isUnauthorized(response)
       ? this.#widen(response, refusal, tokens)
       : this.#renew({ response, error }, refusal, tokens)
   }
 
+  /** The refusal is not about the token: the same one is sent once more, which is no renewal. */
+  #mayPresentAgain({ response, error }: Answered, { remedy, reason }: PresentationFault): boolean {
+    if (remedy === 'reject') throw withResponse(reason, response)
+    if (remedy === 'give-back' || this.#presentedAgain) {
+      explain(error, reason)
+      return false
+    }
+    this.#presentedAgain = true
+    discard(response)
+    if (this.#replay === 'possible') return true
+    throw withResponse(notReplayable(this.#config, 'The token must be presented again'), response)
+  }
+
   async #renew(
-    { response, error }: { response: AxiosResponse; error: Error | undefined },
+    { response, error }: Answered,
     refusal: Refusal | undefined,
     tokens: TokenSet | undefined,
   ): Promise<TokenSet | undefined> {
     const { source } = this.#client
     if (this.#renewed || !source.mayRenew(tokens)) {
-      explain(error, tokens, this.#config)
+      if (tokens !== undefined) explain(error, stillRefused(this.#config, tokens, refusal))
       return undefined
     }
     this.#renewed = true
@@ -134,7 +156,7 @@ export class Exchange {
   /** What to send with at first: nothing, when there is no token and the body allows to hear the challenge. */
   async #tokensToSend(): Promise<TokenSet | undefined> {
     const { source } = this.#client
-    await this.#wait(source.context.load())
+    await this.#wait(source.load())
     const { oauth } = this.#config
     const scope = typeof oauth === 'object' ? oauth.scope : undefined
     if (scope !== undefined) return source.obtain({ ...this.#need(undefined), scope }, this.#signal())
@@ -146,17 +168,21 @@ export class Exchange {
 
   /** Sends once. With a bearer token the request is dispatched before this returns. */
   async #attempt(tokens: TokenSet | undefined): Promise<Outcome> {
-    const undress = tokens === undefined ? undefined : dress(this.#config, this.#client)
+    const tokenType = this.#client.tokenType(tokens)
+    const undress = tokens === undefined ? undefined : dress(this.#config, tokenType, this.#client)
     try {
-      const presented = tokens && this.#client.tokenType.present(this.#config, tokens)
+      const presented = tokens && tokenType.present(this.#config, tokens)
       if (presented !== undefined) await presented
       const response = await this.#send(this.#config)
       undress?.()
+      tokenType.note?.(this.#config, response)
       return { response }
     } catch (error) {
       undress?.()
       const { response } = (error ?? {}) as { response?: AxiosResponse }
-      return response === undefined ? { error: error as Error } : { error: error as Error, response }
+      if (response === undefined) return { error: error as Error }
+      tokenType.note?.(this.#config, response)
+      return { error: error as Error, response }
     }
   }
 
@@ -177,9 +203,8 @@ export class Exchange {
   }
 
   #refusal(response: AxiosResponse, tokens: TokenSet | undefined): Refusal | undefined {
-    const headers = response.headers as { get?: (name: string) => unknown } & Record<string, unknown>
-    const lookup = (name: string): unknown => (typeof headers.get === 'function' ? headers.get(name) : headers[name])
-    const challenge = readChallenge(lookup, tokens?.token_type)
+    const scheme = tokens?.token_type ?? this.#client.preferredScheme
+    const challenge = readChallenge((name) => headerOf(response, name), scheme)
     return challenge === undefined ? undefined : { ...challenge, url: finalUrl(this.#config) ?? '' }
   }
 
@@ -195,7 +220,7 @@ export class Exchange {
 }
 
 function deliver({ response, error }: Outcome): AxiosResponse {
-  if (error !== undefined) throw redactError(ownFailureWithin(error) ?? error)
+  if (error !== undefined) throw redactError((response === undefined && ownFailureWithin(error)) || error)
   return redactResponse(response as AxiosResponse)
 }
 
@@ -210,9 +235,24 @@ function ownFailureWithin(error: unknown): OAuthFlowError | undefined {
 }
 
 /** The 401 is the caller's; its `cause` says why nothing more was tried. */
-function explain(error: Error | undefined, tokens: TokenSet | undefined, config: InternalAxiosRequestConfig): void {
-  if (tokens === undefined || error === undefined || error.cause !== undefined) return
-  error.cause = new OAuthFlowError('The resource refuses a token that was issued for it moments ago.', {
+function explain(error: Error | undefined, reason: OAuthFlowError): void {
+  if (error !== undefined && error.cause === undefined) error.cause = reason
+}
+
+function stillRefused(
+  config: InternalAxiosRequestConfig,
+  { token_type: type }: TokenSet,
+  refusal: Refusal | undefined,
+): OAuthFlowError {
+  if (type === 'Bearer' && refusal?.scheme === 'DPoP') {
+    return new OAuthFlowError('The resource takes tokens bound to a key only, and this one is not.', {
+      code: 'OAUTH_DPOP_UNSUPPORTED',
+      endpoint: finalUrl(config),
+      status: 401,
+      hint: "Set `dpop: 'required'`; where it is set, the authorization server does not bind tokens.",
+    })
+  }
+  return new OAuthFlowError('The resource refuses a token that was issued for it moments ago.', {
     code: 'OAUTH_LOOP',
     endpoint: finalUrl(config),
     status: 401,
@@ -233,13 +273,10 @@ function withResponse(error: OAuthFlowError, response: AxiosResponse): OAuthFlow
   return error
 }
 
-function notReplayable(config: InternalAxiosRequestConfig): OAuthFlowError {
-  return new OAuthFlowError(
-    'The token was refused and the request cannot be sent again: its body is a consumed stream.',
-    {
-      code: 'OAUTH_NOT_REPLAYABLE',
-      endpoint: finalUrl(config),
-      hint: 'Send the request again with a new stream; the token has been renewed.',
-    },
-  )
+function notReplayable(config: InternalAxiosRequestConfig, reason = 'The token was refused'): OAuthFlowError {
+  return new OAuthFlowError(`${reason} and the request cannot be sent again: its body is a consumed stream.`, {
+    code: 'OAUTH_NOT_REPLAYABLE',
+    endpoint: finalUrl(config),
+    hint: 'Send the request again with a new stream; what was missing is there by now.',
+  })
 }

@@ -3,6 +3,7 @@ import { isLoopbackHost } from './protocol/address'
 import { isUsableIssuer } from './protocol/issuer'
 import { parseScope } from './protocol/scope'
 import { hasClientKey, readClientKey } from './client-key'
+import { dpopDefect } from './dpop-option'
 import { storageDefect } from './storage/token-storage'
 import type { OAuthOptions } from './options'
 
@@ -127,6 +128,7 @@ const checks: Readonly<Record<keyof OAuthOptions, Check>> = {
   resourceMatch: oneOf('parent', 'exact'),
   authorizeParams: parameters,
   tokenParams: parameters,
+  dpop: dpopDefect,
   clientAuthentication: aFunction,
   origins: listOf((value) => serverUrl(value), 'https URLs'),
   legacy: oneOf('auto', 'off'),

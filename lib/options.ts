@@ -1,6 +1,7 @@
 import type { AxiosResponse } from 'axios'
 import type { ClientAuthentication } from './client-authentication/client-authentication'
 import type { ClientKey } from './client-key'
+import type { DpopOption } from './dpop-option'
 import type { Grant } from './grants/grant'
 import type { AuthorizationServerMetadata } from './protocol/metadata'
 import type { ClientMetadata } from './protocol/registration'
@@ -79,6 +80,11 @@ export interface OAuthOptions {
   readonly authorizeParams?: Readonly<Record<string, string>>
   /** Parameters added to token requests. */
   readonly tokenParams?: Readonly<Record<string, string>>
+  /**
+   * Binds tokens to a key of this provider (RFC 9449), so that a stolen one is of no use: `true`, wherever the server can;
+   * `'required'`, or not at all; `false`, never. @default off, unless the resource's metadata requires it
+   */
+  readonly dpop?: DpopOption
   /** Changes a token request after everything else; its result is sent as it is. */
   readonly clientAuthentication?: ClientAuthentication
   /** Further origins, or origins with a path, that may receive the token. @default the resource only */

@@ -112,7 +112,7 @@ export class PkceFlow implements InteractiveFlow {
     const { state = '' } = response
     const transaction = await lease.transactions.find(state)
     await lease.transactions.use(state)
-    const { server, client, redirectUri, codeVerifier, scope } = transaction
+    const { server, client, redirectUri, codeVerifier, scope, dpop } = transaction
     const metadata = metadataOf(server)
     const { trustedIssuers, trustedEndpoints } = this.#context.settings
     checkIss(response, {
@@ -130,12 +130,14 @@ export class PkceFlow implements InteractiveFlow {
     }
     const code = readCode(response)
     this.#checkInForce(lease, server)
+    await this.#endpoint.dpop.demand(dpop?.jkt, server)
     const startedAt = transaction.createdAt
     const tokens = await this.#endpoint.request({
       server,
       client,
       parameters: { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: codeVerifier },
       requestedScope: scope,
+      boundTo: dpop?.jkt,
     })
     const stored = await lease.tokens.save({ server, client, tokens, requestedScope: scope })
     this.#authorized(stored, { server, scope, startedAt })
@@ -163,7 +165,8 @@ export class PkceFlow implements InteractiveFlow {
     checkRegisteredRedirect(client, redirectUri)
     const pkce = await PkceParameters.generate(random)
     const state = base64url(random(32))
-    const authorizationUrl = await this.#requests.url({ ...o, state, codeChallenge: pkce.codeChallenge })
+    const proofKey = await this.#endpoint.dpop.keyFor(server)
+    const authorizationUrl = await this.#requests.url({ ...o, state, codeChallenge: pkce.codeChallenge, proofKey })
     const createdAt = now()
     const expiresAt = createdAt + transactionLifetime
     await lease.transactions.open(state, {
@@ -176,6 +179,7 @@ export class PkceFlow implements InteractiveFlow {
       client,
       redirectUri,
       ...(scope === undefined ? {} : { scope }),
+      ...(proofKey === undefined ? {} : { dpop: { jkt: proofKey.jkt } }),
       createdAt,
       expiresAt,
     })

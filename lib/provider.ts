@@ -93,7 +93,8 @@ export class OAuthClientProvider {
 
   /**
    * A valid access token, for transports that are not axios: sockets, gRPC, reconnecting streams. `minValidity`:
-   * milliseconds it must still be valid. `signal` ends this wait only.
+   * milliseconds it must still be valid. `signal` ends this wait only. A token bound to a DPoP key is refused there: its
+   * proofs are made for requests of attached instances only.
    */
   async getAccessToken(o: { signal?: AbortSignal; minValidity?: number } = {}): Promise<string> {
     return this.#noting(async () => {

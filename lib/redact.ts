@@ -1,4 +1,4 @@
-import { isAxiosError, type AxiosResponse } from 'axios'
+import { isAxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios'
 import { isOAuthFlowError } from './errors'
 
 /** What is left of a sent request: where it went. */
@@ -12,11 +12,14 @@ interface RequestSummary {
 
 /**
  * Takes our credentials out of what the application is handed: the sent request object, which holds its headers, is
- * replaced by a summary. The config has been restored by the adapter. Idempotent.
+ * replaced by a summary, and streams that lead to it no longer show it. The config has been restored by the adapter.
+ * Idempotent.
  */
-export function redactResponse(response: AxiosResponse): AxiosResponse {
-  const request: unknown = response.request
+export function redactResponse(response: AxiosResponse<unknown>): AxiosResponse {
+  const { request, data, config } = response as AxiosResponse<unknown> & { config?: InternalAxiosRequestConfig }
   if (holdsHeaders(request)) response.request = summarize(request)
+  if (isObject(data) && holdsHeaders(data.req)) renderPlainly(data)
+  if (isObject(config?.data) && config.data.readableEnded === true) unpipe(config.data)
   return response
 }
 
@@ -26,18 +29,32 @@ export function redactError<E>(error: E): E {
   const request: unknown = error.request
   if (holdsHeaders(request)) error.request = summarize(request)
   if (error.response !== undefined) redactResponse(error.response)
+  else if (isObject(error.config?.data)) unpipe(error.config.data)
   return error
 }
 
+/** A response of Node is the stream of its body and leads to the request: `util.inspect` shows status and headers only. */
+function renderPlainly(stream: Record<PropertyKey, unknown>): void {
+  const { statusCode, headers } = stream
+  const value = (_depth: number, options: object, inspect?: (value: unknown, options: object) => string): unknown =>
+    inspect === undefined ? 'IncomingMessage' : `IncomingMessage ${inspect({ statusCode, headers }, options)}`
+  Object.defineProperty(stream, Symbol.for('nodejs.util.inspect.custom'), { value, configurable: true })
+}
+
+/** A body that was sent as a stream is still tied to the request it went into. */
+function unpipe(stream: Record<PropertyKey, unknown>): void {
+  if (typeof stream.unpipe === 'function') stream.unpipe()
+}
+
 /** Whether this is a request of Node's HTTP client or of fetch; a summary and an XMLHttpRequest are not. */
-function holdsHeaders(request: unknown): request is Record<string, unknown> {
-  if (typeof request !== 'object' || request === null) return false
-  const { getHeader, _options, _currentRequest, headers, url } = request as Record<string, unknown>
+function holdsHeaders(request: unknown): request is Record<PropertyKey, unknown> {
+  if (!isObject(request)) return false
+  const { getHeader, _options, _currentRequest, headers, url } = request
   const node = typeof getHeader === 'function' || _options !== undefined || _currentRequest !== undefined
   return node || (typeof url === 'string' && typeof headers === 'object')
 }
 
-function summarize(request: Record<string, unknown>): RequestSummary {
+function summarize(request: Record<PropertyKey, unknown>): RequestSummary {
   const { method, path, host, protocol, url } = request
   const res = request.res as { responseUrl?: unknown } | undefined
   const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
@@ -48,4 +65,8 @@ function summarize(request: Record<string, unknown>): RequestSummary {
     protocol: text(protocol),
     res: { responseUrl: text(res?.responseUrl) ?? text(url) },
   }
+}
+
+function isObject(value: unknown): value is Record<PropertyKey, unknown> {
+  return typeof value === 'object' && value !== null
 }

@@ -1,10 +1,12 @@
 import type { AxiosResponse } from 'axios'
 import { unlessAborted } from './mutex'
-import { ProtectedUrls } from './protected-urls'
+import { finalUrl, ProtectedUrls } from './protected-urls'
 import { redirectPolicy, type BeforeRedirect } from './redirects'
 import { StepUp } from './step-up'
 import type { TokenSource } from './token-source'
+import type { TokenSet } from './storage/record'
 import { bearer } from './token-types/bearer'
+import { DpopTokenType } from './token-types/dpop'
 import type { TokenType } from './token-types/token-type'
 
 /** What the adapter needs of a provider: where tokens come from, where they may go, and how they are presented. */
@@ -12,7 +14,7 @@ export class ResourceClient {
   readonly source: TokenSource
   readonly urls: ProtectedUrls
   readonly stepUp: StepUp
-  readonly tokenType: TokenType = bearer
+  readonly #dpop: TokenType
   readonly redirectPolicy: BeforeRedirect
 
   constructor(source: TokenSource) {
@@ -20,6 +22,19 @@ export class ResourceClient {
     this.urls = new ProtectedUrls(source.context)
     this.stepUp = new StepUp(source)
     this.redirectPolicy = redirectPolicy(this.urls)
+    const { dpop: keys, context } = source
+    this.#dpop = new DpopTokenType({ keys, settings: context.settings, urlOf: finalUrl })
+  }
+
+  /** How tokens are presented. Without tokens: how the next ones may have to be. */
+  tokenType(tokens: TokenSet | undefined): TokenType {
+    return tokens === undefined || tokens.token_type === 'DPoP' ? this.#dpop : bearer
+  }
+
+  /** The scheme whose challenge is read first when a request carried no token. */
+  get preferredScheme(): 'Bearer' | undefined {
+    const { dpop = false } = this.source.context.settings
+    return dpop === false ? 'Bearer' : undefined
   }
 
   /** Whether the user's hook takes an answer for a refused token; a hook that throws says no. */
@@ -27,7 +42,7 @@ export class ResourceClient {
     const { isUnauthorized } = this.source.context.settings
     if (isUnauthorized === undefined) return false
     try {
-      return isUnauthorized(response)
+      return isUnauthorized(asTransformed(response))
     } catch {
       return false
     }
@@ -35,5 +50,20 @@ export class ResourceClient {
 
   waitFor<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
     return unlessAborted(promise, signal)
+  }
+}
+
+/** The response as the hook expects it: the application's transforms run later, so JSON is still text here. */
+function asTransformed(response: AxiosResponse<unknown>): AxiosResponse {
+  const { data, config } = response
+  if (typeof data !== 'string' || (config.responseType ?? 'json') !== 'json') return response
+  return Object.defineProperty({ ...response }, 'data', { enumerable: true, get: () => parsed(data) })
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
   }
 }

@@ -4,9 +4,13 @@ import type { OAuthContext } from './context'
 import { metadataOf } from './discovered-server'
 import { retryAfterOf, type HttpResponse } from './http'
 import { computeLifetime, parseExpiresIn } from './protocol/lifetime'
-import { refusalHint } from './protocol/refusal-hint'
+import { proofHint, refusalHint } from './protocol/refusal-hint'
 import { parseTokenResponse, type TokenResponse } from './protocol/token'
-import type { DiscoveredServer, KnownClient, TokenSet } from './storage/record'
+import type { DiscoveredServer, GrantRecord, KnownClient, TokenSet } from './storage/record'
+import type { DpopKey } from './token-types/dpop-key'
+import { DpopKeys } from './token-types/dpop-keys'
+import { DpopProofs } from './token-types/dpop-proofs'
+import { nonceRefusedBy, proofRefusalOf } from './token-types/dpop-refusals'
 
 export interface TokenRequest {
   readonly server: DiscoveredServer
@@ -17,8 +21,21 @@ export interface TokenRequest {
   readonly requestedScope?: string | undefined
   /** The kind of token that a token exchange must answer with (RFC 8693 §2.2.1). */
   readonly issuedTokenType?: string | undefined
+  /** Thumbprint of the DPoP key that the grant is bound to. */
+  readonly boundTo?: string | undefined
   /** Milliseconds for the answer; at most the configured deadline. */
   readonly within?: number
+}
+
+/** A request to the authorization server with the client's authentication, and a proof where there is a key. */
+type AuthenticatedPost = Pick<TokenRequest, 'server' | 'client' | 'within'> & {
+  readonly proofKey?: DpopKey | undefined
+}
+
+/** An answer, and the form it is to. */
+interface Sent {
+  readonly response: HttpResponse
+  readonly sent: URLSearchParams
 }
 
 /** Members of a token request that are secrets and must not come back in a quoted answer. */
@@ -38,8 +55,13 @@ const secretMembers = [
 export class TokenEndpoint {
   readonly #context: OAuthContext
   readonly #authenticator: ClientAuthenticator
+  readonly #proofs: DpopProofs
+  /** The keys that tokens are bound to. */
+  readonly dpop: DpopKeys
 
   constructor(context: OAuthContext) {
+    this.dpop = new DpopKeys(context.settings)
+    this.#proofs = new DpopProofs(context.settings)
     this.#context = context
     this.#authenticator = new ClientAuthenticator(context.settings)
   }
@@ -54,41 +76,63 @@ export class TokenEndpoint {
     const sentAt = now()
     const resource = resourceParameter === undefined ? {} : { resource: resourceParameter }
     const parameters = { ...tokenParams, ...request.parameters, ...resource }
-    const { response, sent } = await this.#send(metadataOf(request.server).token_endpoint, request, parameters)
+    const proofKey = await this.dpop.keyFor(request.server, request.boundTo)
+    const url = metadataOf(request.server).token_endpoint
+    const { response, sent } = await this.#send(url, { ...request, proofKey }, parameters)
+    const date = response.header('date')
     const tokens = parseTokenResponse({
       status: response.status,
       ...contentType(response),
       body: response.body,
       endpoint: response.url,
-      proofSent: false,
-      dpopRequired: false,
+      proofSent: proofKey !== undefined,
+      dpopRequired: this.dpop.isRequired(request.server),
       ...(transformTokenResponse === undefined ? {} : { transform: transformTokenResponse }),
       issuedTokenType: request.issuedTokenType,
       secrets: this.#secrets(request.client, sent),
-      hint: refusalHint({ sent, issuer, date: response.header('date'), now: now() }),
+      hint: proofRefusalOf(response)
+        ? proofHint({ date, now: now() })
+        : refusalHint({ sent, issuer, date, now: now() }),
       retryAfter: retryAfterOf(response, now()),
     })
     const [jitterByte = 0] = random(1)
-    return tokenSet(tokens, { sentAt, jitter: jitterByte / 256, requestedScope: request.requestedScope })
+    const { requestedScope } = request
+    return tokenSet(tokens, { sentAt, jitter: jitterByte / 256, requestedScope, jkt: proofKey?.jkt })
+  }
+
+  /**
+   * Whether the client may present the refresh token of a grant with the keys that are here. RFC 9449 §5: that of a public
+   * client is bound to its key, that of another to the client's own authentication. Throws `OAUTH_DPOP_UNSUPPORTED` when the
+   * configured key has been replaced.
+   */
+  mayPresent({ tokens, client, server }: GrantRecord): boolean {
+    if (tokens === undefined || !this.dpop.isElsewhere(tokens)) return true
+    if (!this.#authenticator.isPublic(client, server)) return true
+    this.dpop.refuseChange(server)
+    return false
   }
 
   /** Posts a form with the client's authentication: token, revocation and pushed authorization requests alike. */
-  async post(
-    url: string,
-    o: Pick<TokenRequest, 'server' | 'client' | 'within'>,
-    parameters: Readonly<Record<string, string>>,
-  ): Promise<HttpResponse> {
+  async post(url: string, o: AuthenticatedPost, parameters: Readonly<Record<string, string>>): Promise<HttpResponse> {
     return (await this.#send(url, o, parameters)).response
   }
 
-  async #send(
-    url: string,
-    o: Pick<TokenRequest, 'server' | 'client' | 'within'>,
-    parameters: Readonly<Record<string, string>>,
-  ): Promise<{ readonly response: HttpResponse; readonly sent: URLSearchParams }> {
+  /** RFC 9449 §8: repeats the request once with the nonce of the refusal; proof and assertion are made anew. */
+  async #send(url: string, o: AuthenticatedPost, parameters: Readonly<Record<string, string>>): Promise<Sent> {
+    const first = await this.#sendOnce(url, o, parameters)
+    const refusal = o.proofKey && proofRefusalOf(first.response)
+    if (refusal?.error !== 'use_dpop_nonce') return first
+    if (!refusal.hasNonce) throw nonceRefusedBy(first.response, false)
+    const second = await this.#sendOnce(url, o, parameters)
+    if (proofRefusalOf(second.response)?.error === 'use_dpop_nonce') throw nonceRefusedBy(second.response, true)
+    return second
+  }
+
+  async #sendOnce(url: string, o: AuthenticatedPost, parameters: Readonly<Record<string, string>>): Promise<Sent> {
     const body = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''))
     const request: AuthenticatedRequest = { url, headers: { Accept: 'application/json' }, body }
     await this.#authenticator.authenticate(request, o.server, o.client)
+    if (o.proofKey !== undefined) request.headers.DPoP = await this.#proofs.make(o.proofKey, { method: 'POST', url })
     const response = await this.#context.http.send({
       phase: 'token',
       method: 'POST',
@@ -97,6 +141,7 @@ export class TokenEndpoint {
       body: request.body.toString(),
       ...(o.within === undefined ? {} : { within: o.within }),
     })
+    this.#proofs.note(url, response.header('dpop-nonce'))
     return { response, sent: request.body }
   }
 
@@ -118,7 +163,7 @@ function contentType(response: HttpResponse): { contentType?: string } {
 /** The response with absolute times. */
 function tokenSet(
   tokens: TokenResponse,
-  o: { sentAt: number; jitter: number; requestedScope: string | undefined },
+  o: { sentAt: number; jitter: number; requestedScope: string | undefined; jkt: string | undefined },
 ): TokenSet {
   const { access_token, token_type, refresh_token, id_token } = tokens
   const expiresIn = parseExpiresIn(tokens.expires_in)
@@ -129,6 +174,7 @@ function tokenSet(
     ...(refresh_token === undefined ? {} : { refresh_token }),
     ...(id_token === undefined ? {} : { id_token }),
     ...(scope === undefined ? {} : { scope }),
+    ...(o.jkt === undefined ? {} : { dpop: { jkt: o.jkt } }),
     issuedAt: o.sentAt,
     ...computeLifetime({ sentAt: o.sentAt, ...(expiresIn === undefined ? {} : { expiresIn }), jitter: o.jitter }),
   }

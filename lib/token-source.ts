@@ -12,6 +12,7 @@ import { freshness } from './protocol/lifetime'
 import { coversScope } from './protocol/scope'
 import { SignInDesk } from './sign-in-desk'
 import type { DiscoveredServer, GrantRecord, TokenSet } from './storage/record'
+import type { DpopKeys } from './token-types/dpop-keys'
 import type { Verbs } from './verbs'
 
 /** What silent work came to: tokens, or that a person is needed. */
@@ -34,6 +35,8 @@ export class TokenSource {
   readonly #presenter: GrantPresenter
   readonly #silent = new SingleFlight<Silent>()
   readonly desk: SignInDesk
+  /** The keys that tokens may be bound to. */
+  readonly dpop: DpopKeys
   #accepted: string | undefined
   #generation = 0
 
@@ -43,10 +46,17 @@ export class TokenSource {
     this.#refresh = new RefreshToken(verbs)
     this.#presenter = new GrantPresenter(verbs)
     this.desk = new SignInDesk(verbs)
+    this.dpop = verbs.tokenEndpoint.dpop
   }
 
   get context(): OAuthContext {
     return this.#context
+  }
+
+  /** Reads what is stored and makes a configured key ready, once, before the first use. */
+  async load(): Promise<void> {
+    await this.#context.load()
+    await this.dpop.ready()
   }
 
   /**
@@ -57,7 +67,7 @@ export class TokenSource {
     const tokens = this.#context.currentTokens
     if (tokens === undefined) return undefined
     const state = freshness(tokens, this.#context.settings.now())
-    if (state === 'expired') return undefined
+    if (state === 'expired' || !this.dpop.fit(tokens)) return undefined
     if (state === 'renewable' && this.#canRenewSilently()) this.#renewInBackground()
     return tokens
   }
@@ -133,6 +143,7 @@ export class TokenSource {
   /** Under the lock: looks again at what is stored, adopts it if it satisfies the need, else renews. */
   #renew(need: Need): Promise<Silent> {
     return this.#context.exclusive(async (lease) => {
+      await this.dpop.ready()
       const { current } = lease.tokens
       if (current !== undefined && this.#satisfies(current, need)) return { kind: 'tokens', tokens: current }
       if (this.#neverAccepted(current, need)) lease.metadata.expire()
@@ -190,7 +201,7 @@ export class TokenSource {
   }
 
   #satisfies(tokens: TokenSet, need: Need, o: { justObtained?: boolean } = {}): boolean {
-    if (tokens.access_token === need.refused) return false
+    if (tokens.access_token === need.refused || !this.dpop.fit(tokens)) return false
     if (o.justObtained === true) return coversScope(tokens.scope, need.scope) || need.scope === undefined
     if (need.signIn === true || !coversScope(tokens.scope, need.scope)) return false
     const state = freshness(tokens, this.#context.settings.now(), need.minValidity)
@@ -200,7 +211,7 @@ export class TokenSource {
   /** Not refused and not expired: fit for use although a renewal failed. */
   #isGood(tokens: TokenSet, need: Need): boolean {
     const expired = tokens.expiresAt !== undefined && this.#context.settings.now() >= tokens.expiresAt
-    return tokens.access_token !== need.refused && !expired && need.signIn !== true
+    return tokens.access_token !== need.refused && !expired && need.signIn !== true && this.dpop.fit(tokens)
   }
 
   #neverAccepted(current: TokenSet | undefined, need: Need): boolean {

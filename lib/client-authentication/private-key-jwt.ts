@@ -52,7 +52,7 @@ async function sign({ algorithms, ...key }: SigningKey, aud: string, context: Au
 }
 
 /**
- * `aud` is one string (RFC 7523bis §3: the issuer identifier "as the sole value"). No `nbf`, and `iat` dated back by the
+ * `aud` is the issuer as the only value (draft-ietf-oauth-rfc7523bis §4). No `nbf`, and `iat` dated back by the
  * tolerance: a clock that is ahead must not make an assertion that begins in the future.
  */
 function claims(

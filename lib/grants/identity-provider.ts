@@ -47,7 +47,11 @@ export class IdentityProvider {
   }
 
   /** The token of the type asked for; it is handed on and stored nowhere. Throws an `OAuthTokenError`. */
-  async exchange(parameters: Readonly<Record<string, string>>, issuedTokenType: string, access: Access): Promise<string> {
+  async exchange(
+    parameters: Readonly<Record<string, string>>,
+    issuedTokenType: string,
+    access: Access,
+  ): Promise<string> {
     const { settings, http } = access
     const metadata = (this.#metadata ??= await this.#discover(access))
     const { token_endpoint: url, issuer } = metadata
@@ -116,7 +120,8 @@ function checkProvider(provider: unknown): void {
   >
   const refuse = (member: string, expected: string): TypeError =>
     new TypeError(`axios-oauth2: \`identityProvider.${member}\` must be ${expected}.`)
-  if (!isUsableIssuer(issuer, true)) throw refuse('issuer', 'an https URL without query and fragment (http on loopback)')
+  if (!isUsableIssuer(issuer, true))
+    throw refuse('issuer', 'an https URL without query and fragment (http on loopback)')
   if (tokenEndpoint !== undefined && !isEndpoint(tokenEndpoint)) throw refuse('tokenEndpoint', 'an https URL')
   if (typeof clientId !== 'string' || clientId === '') throw refuse('clientId', 'a string that is not empty')
   if (clientSecret !== undefined && (typeof clientSecret !== 'string' || clientSecret === '')) {

@@ -43,12 +43,17 @@ export class RefreshToken {
     this.#endpoint = o.tokenEndpoint
   }
 
-  /** Whether there is a refresh token that has not been rejected, and a client that may present it. */
-  async isPossible({ tokens, client, deadRefreshTokens = [] }: GrantRecord): Promise<boolean> {
+  /**
+   * Whether there is a refresh token that has not been rejected, and a client and a key that may present it. Throws
+   * `OAUTH_DPOP_UNSUPPORTED` when a configured key has been replaced.
+   */
+  async isPossible(grant: GrantRecord): Promise<boolean> {
+    const { tokens, client, deadRefreshTokens = [] } = grant
     const refreshToken = tokens?.refresh_token
     const { grant_types: grantTypes } = client
     if (refreshToken === undefined || isSecretExpired(client, this.#context.settings.now())) return false
     if (grantTypes !== undefined && !grantTypes.includes('refresh_token')) return false
+    if (!this.#endpoint.mayPresent(grant)) return false
     return deadRefreshTokens.length === 0 || !deadRefreshTokens.includes(await sha256Base64url(refreshToken))
   }
 
@@ -83,18 +88,25 @@ export class RefreshToken {
         parameters,
         within,
         requestedScope: grant.tokens?.scope,
+        boundTo: grant.tokens?.dpop?.jkt,
       })
       this.#unclear = 0
       return { kind: 'renewed', tokens }
     } catch (error) {
       if (!isOAuthFlowError(error)) throw error
-      const kind = this.#classify(error)
+      const kind = this.#isAboutTheProof(error, grant) ? 'transient' : this.#classify(error)
       if (kind !== 'transient' || attempt >= maxTries || !error.retryable) return { kind, error }
       const wait = error.retryAfter ?? this.#backOff(attempt)
       if (now() + wait + 1_000 > deadline) return { kind, error }
       await sleep(wait)
       return this.#try(grant, attempt + 1, deadline)
     }
+  }
+
+  /** A refused proof of the right key is about clocks and nonces, and says nothing about the refresh token. */
+  #isAboutTheProof({ code, oauthError }: OAuthFlowError, { tokens }: GrantRecord): boolean {
+    if (code === 'OAUTH_DPOP_NONCE') return true
+    return oauthError === 'invalid_dpop_proof' && this.#endpoint.dpop.at(tokens?.dpop?.jkt) !== undefined
   }
 
   #classify(error: OAuthFlowError): 'transient' | 'client' | 'rejected' {

@@ -10,8 +10,8 @@ const aliasedMembers = [
 ] as const
 
 /**
- * The metadata as a client with this authentication method uses it. RFC 8705 §5: an authorization server may have
- * `mtls_endpoint_aliases`, "to be used by clients" that do mutual TLS "in preference to the conventional endpoints".
+ * The metadata as a client with this authentication method uses it. RFC 8705 §5: `mtls_endpoint_aliases` has endpoints
+ * "that, when present, an OAuth client intending to do mutual TLS uses in preference to the conventional endpoints".
  * Every other client has the document unchanged.
  */
 export function endpointsFor(

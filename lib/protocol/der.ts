@@ -4,7 +4,7 @@
  */
 export function derElements(bytes: Uint8Array = new Uint8Array()): readonly Uint8Array[] {
   const found: Uint8Array[] = []
-  for (let at = 0; at + 2 <= bytes.length; ) {
+  for (let at = 0; at + 2 <= bytes.length;) {
     const first = bytes[at + 1] ?? 0
     const lengthBytes = first < 0x80 ? 0 : first & 0x7f
     if (lengthBytes > 3) break

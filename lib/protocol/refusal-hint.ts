@@ -12,16 +12,28 @@ export function refusalHint(o: {
   readonly date: string | undefined
   readonly now: number
 }): string | undefined {
-  const { sent, issuer, date = '', now } = o
+  const { sent, issuer, date, now } = o
   const clientAssertion = sent.has('client_assertion')
   if (!clientAssertion && !sent.has('assertion') && !sent.has('subject_token')) return undefined
-  const difference = now - Date.parse(date)
-  if (Math.abs(difference) > worthMentioning) {
-    const seconds = Math.round(Math.abs(difference) / 1000)
-    const side = difference > 0 ? 'ahead of' : 'behind'
-    return `The clock of this machine is ${seconds} s ${side} the server's: set it right, or raise the option \`clockTolerance\`.`
-  }
+  const clocks = clockDifference(date, now)
+  if (clocks !== undefined)
+    return `${clocks}: set it right${clientAssertion ? ', or raise the option `clockTolerance`' : ''}.`
   return clientAssertion
     ? 'Compare key, `kid` and algorithm with the registered ones; servers that expect their token endpoint as audience need `assertion_audience`.'
     : `The assertion must not have expired and must be made for the audience ${issuer}.`
+}
+
+/** What may be wrong when a server refuses a DPoP proof: `iat`, which follows the clock, or what the proof says. */
+export function proofHint(o: { readonly date: string | undefined; readonly now: number }): string {
+  const clocks = clockDifference(o.date, o.now)
+  if (clocks !== undefined) return `${clocks}, and proofs are dated by it: set it right.`
+  return 'Compare the URL that the server sees with the one that was requested (a proxy may change it), and `dpop.alg` with what the server accepts.'
+}
+
+/** How the clocks differ by the `Date` of an answer (RFC 9110 §6.6.1); undefined when they agree or it has none. */
+function clockDifference(date: string | undefined, now: number): string | undefined {
+  const difference = now - Date.parse(date ?? '')
+  if (!(Math.abs(difference) > worthMentioning)) return undefined
+  const seconds = Math.round(Math.abs(difference) / 1000)
+  return `The clock of this machine is ${seconds} s ${difference > 0 ? 'ahead of' : 'behind'} the server's`
 }

@@ -19,6 +19,13 @@ export interface TokenSet {
   readonly expiresAt?: number | undefined
   readonly refreshAt?: number | undefined
   readonly mandatoryAt?: number | undefined
+  /** The DPoP key, by its thumbprint, of the request that earned them; a token of type DPoP is bound to it. */
+  readonly dpop?: KeyReference | undefined
+}
+
+/** Names a DPoP key by its JWK thumbprint (RFC 7638); private keys are stored nowhere. */
+export interface KeyReference {
+  readonly jkt: string
 }
 
 /** A client and how it came to be known. Of a configured client the secret is not stored. */
@@ -100,6 +107,8 @@ export interface TransactionRecord {
   readonly client: KnownClient
   readonly redirectUri: string
   readonly scope?: string | undefined
+  /** The key that the code is bound to (RFC 9449 §10). */
+  readonly dpop?: KeyReference | undefined
   readonly createdAt: number
   readonly expiresAt: number
 }
@@ -108,6 +117,8 @@ const text = z.string()
 const texts = z.array(text)
 const time = z.number()
 const document = z.record(text, z.unknown())
+
+const keyReference = z.object({ jkt: text })
 
 const tokenSchema: z.ZodMiniType<TokenSet> = z.object({
   access_token: text,
@@ -119,6 +130,7 @@ const tokenSchema: z.ZodMiniType<TokenSet> = z.object({
   expiresAt: z.optional(time),
   refreshAt: z.optional(time),
   mandatoryAt: z.optional(time),
+  dpop: z.optional(keyReference),
 })
 
 const clientSchema: z.ZodMiniType<KnownClient> = z.object({
@@ -178,6 +190,7 @@ const transactionSchema: z.ZodMiniType<TransactionRecord> = z.object({
   client: clientSchema,
   redirectUri: text,
   scope: z.optional(text),
+  dpop: z.optional(keyReference),
   createdAt: time,
   expiresAt: time,
 })

@@ -6,8 +6,8 @@ import type { LoopbackReceiverOptions } from '../../lib/node'
 import type { AuthorizationReceiver, ReceiverSession } from '../../lib/receiver'
 
 /** A state as the flow draws it. */
-export const state = 'pYt4nVw0q8Zr6Kc2Xs1Lb9Td3Fh5Gj7M'
-export const authorizationUrl = `https://as.example.com/authorize?client_id=c1&state=${state}`
+export const state: string = 'pYt4nVw0q8Zr6Kc2Xs1Lb9Td3Fh5Gj7M'
+export const authorizationUrl: string = `https://as.example.com/authorize?client_id=c1&state=${state}`
 
 export interface Answer {
   readonly status: number
