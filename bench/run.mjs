@@ -1,6 +1,6 @@
 /**
  * Measures this build against its peers: `npm run bench [-- P1 P3] [-- --quick]`. Prints one table and writes
- * bench/results.json; `--quick` measures roughly and writes nothing. PERFORMANCE.md says what the figures are.
+ * bench/results.json. Some figures only, or `--quick`, which measures roughly, write nothing.
  *
  * Each figure is a script `pNN-….mjs` of this folder that exports `measure({ report, quick })`, which gives
  * `{ rows, met }`, and a `table` that says how the rows are shown. The exit code is 1 when a goal is missed.
@@ -27,7 +27,7 @@ for (const { table, measure } of figures) {
   results.push({ id: table.id, title: table.title, goal: table.goal, met, rows })
   print(table, { rows, met, seconds: (performance.now() - began) / 1_000 })
 }
-if (!quick) await writeResults(results)
+if (!quick && positionals.length === 0) await writeResults(results)
 process.exitCode = results.every(({ met }) => met) ? 0 : 1
 
 /** The peers are installed when they are first needed: they are no business of whoever only builds and tests. */

@@ -4,9 +4,11 @@ import { OAuthAuthorizationError, OAuthDiscoveryError } from './errors'
 import { authorizationParameters, buildAuthorizationUrl, buildPushedAuthorizationUrl } from './protocol/authorization'
 import { checkAuthorizationUrl } from './protocol/endpoint'
 import { parseJsonObject } from './protocol/json'
+import { proofHint } from './protocol/refusal-hint'
 import type { DiscoveredServer, KnownClient } from './storage/record'
 import type { TokenEndpoint } from './token-endpoint'
 import type { DpopKey } from './token-types/dpop-key'
+import { proofRefusalOf } from './token-types/dpop-refusals'
 
 /** What one authorization request says. */
 export interface AuthorizationRequest {
@@ -69,7 +71,9 @@ export class AuthorizationRequests {
       endpoint: url,
       status: response.status,
       oauthError: typeof error === 'string' ? error : undefined,
-      hint: 'Check scope, redirect URI and authorizeParams against what the server allows for this client.',
+      hint: proofRefusalOf(response)
+        ? proofHint({ date: response.header('date'), now: this.#context.settings.now() })
+        : 'Check scope, redirect URI and authorizeParams against what the server allows for this client.',
     })
   }
 }

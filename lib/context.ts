@@ -6,6 +6,7 @@ import type { Lease } from './lease'
 import { knownServer, openLease, tokensInForce, type LeaseState } from './lease-state'
 import { Mutex } from './mutex'
 import { speaksResourceParameter } from './need'
+import { Reentrance } from './reentrance'
 import type { AuthorizationServerMetadata, ProtectedResourceMetadata } from './protocol/metadata'
 import { canonicalResource } from './protocol/resource'
 import { freshness } from './protocol/lifetime'
@@ -28,7 +29,9 @@ export class OAuthContext {
   }
 
   readonly settings: Settings
-  readonly events: Events = new Events()
+  /** Tells who is waited for under the lock or in a sign-in. */
+  readonly reentrance: Reentrance = new Reentrance()
+  readonly events: Events = new Events((listener) => this.reentrance.apart(listener))
   readonly http: Http
   /** The lock. It guards the acquisition of a token and nothing else: never a request of the application, nor a person. */
   readonly lock: Mutex = new Mutex()
@@ -60,7 +63,7 @@ export class OAuthContext {
   /** Reads the storage once, before the first use. Rejects with `OAUTH_STORE_READ` or `OAUTH_STORE_CORRUPT`. */
   async load(): Promise<void> {
     if (this.#loaded) return
-    await this.lock.run(async () => {
+    await this.#alone(async () => {
       if (!this.#loaded) await this.#session.load()
       this.#loaded = true
     })
@@ -69,13 +72,20 @@ export class OAuthContext {
   /**
    * Runs work with a {@link Lease}: under the lock of this context and, where the storage has one, the storage's, after
    * the stored records have been read again. Rejects with `OAUTH_STORE_LOCK` (retryable) when the lock cannot be had in
-   * 15 s, and with `OAUTH_TIMEOUT` when the work takes longer than 30 s; either way the next caller gets the lock.
+   * 15 s, and with `OAUTH_TIMEOUT` when the work takes longer than 30 s; either way the next caller gets the lock. Code
+   * that the lock waits for gets `OAUTH_CONFLICT`, where the runtime can tell it apart.
    */
   exclusive<T>(work: (lease: Lease) => Promise<T>): Promise<T> {
-    return this.lock.run(async () => {
+    return this.#alone(async () => {
       if (!this.#loaded) await this.#session.load()
       return this.#locked(work, 3)
     })
+  }
+
+  /** Under the lock of this context, which code that runs under it must not wait for. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    this.reentrance.refuse('lock')
+    return this.lock.run(() => this.reentrance.run('lock', work))
   }
 
   async #locked<T>(work: (lease: Lease) => Promise<T>, tries: number): Promise<T> {

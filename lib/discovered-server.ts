@@ -2,8 +2,14 @@ import { OAuthDiscoveryError, quote } from './errors'
 import type { AuthorizationServerMetadata } from './protocol/metadata'
 import type { DiscoveredServer } from './storage/record'
 
-/** Endpoints that stay where they were first used, or move to the issuer's own origin (THREATS D11). */
-const pinnedMembers = ['token_endpoint', 'registration_endpoint', 'revocation_endpoint'] as const
+/** Endpoints that get credentials: they stay where they were first used, or move to the issuer's origin (THREATS D11). */
+const pinnedMembers = [
+  'token_endpoint',
+  'registration_endpoint',
+  'revocation_endpoint',
+  'pushed_authorization_request_endpoint',
+  'device_authorization_endpoint',
+] as const
 
 /** The metadata of a discovered server. */
 export function metadataOf(server: DiscoveredServer): AuthorizationServerMetadata {
@@ -23,7 +29,7 @@ export function checkPinned(known: DiscoveredServer, found: DiscoveredServer): v
   throw new OAuthDiscoveryError(`The ${moved} of ${quote(found.issuer)} moved to another host.`, {
     code: 'OAUTH_AS_CHANGED',
     endpoint: String(after[moved]),
-    hint: 'Nothing was sent there. If the move is genuine, sign out and sign in again.',
+    hint: 'Nothing was sent there. If the move is genuine, remove the session from the storage and sign in with a new provider.',
   })
 }
 

@@ -1,17 +1,15 @@
+import { AnnouncedLocations } from './announced-locations'
 import type { OAuthContext } from './context'
-import { endpointOf, isOAuthFlowError, OAuthDiscoveryError, quote, type OAuthFlowError } from './errors'
+import { endpointOf, OAuthDiscoveryError, quote } from './errors'
 import { checkPinned } from './discovered-server'
 import { checkDpopPolicy } from './dpop-option'
 import type { Lease } from './lease'
 import { MetadataDocuments, type Probe } from './metadata-documents'
-import { speaksResourceParameter, type Need } from './need'
-import { resolveResourceMetadata } from './protocol/challenge'
-import { endpointsFor } from './protocol/certificate-endpoints'
-import { checkEndpoint, isLoopbackUrl } from './protocol/endpoint'
-import { isPrivateAddress } from './protocol/address'
-import { checkIssuer, isUsableIssuer, sameIssuer } from './protocol/issuer'
+import { speaksResourceParameter, type Need, type Refusal } from './need'
+import { checkEndpoint } from './protocol/endpoint'
+import { isUsableIssuer, sameIssuer } from './protocol/issuer'
 import type { JsonObject } from './protocol/json'
-import { parseAuthorizationServerMetadata, parseProtectedResourceMetadata } from './protocol/metadata'
+import { parseProtectedResourceMetadata } from './protocol/metadata'
 import type { AuthorizationServerMetadata, ProtectedResourceMetadata } from './protocol/metadata'
 import { canonicalResource, coversServerUrl } from './protocol/resource'
 import {
@@ -20,22 +18,19 @@ import {
   legacyMetadataUrls,
   protectedResourceMetadataUrls,
 } from './protocol/well-known'
+import { checkServerMetadata, isIntact, readServerMetadata } from './server-metadata'
 import type { DiscoveredServer } from './storage/record'
+
+/** What one discovery is for, and where challenges said to look. */
+interface Search {
+  readonly need: Need
+  readonly announced: readonly string[]
+}
 
 interface Located {
   readonly metadata: ProtectedResourceMetadata
   readonly url: string
 }
-
-/** Endpoints that a client may use; each must be a URL it may contact. */
-const endpointMembers = [
-  'authorization_endpoint',
-  'token_endpoint',
-  'registration_endpoint',
-  'revocation_endpoint',
-  'pushed_authorization_request_endpoint',
-  'device_authorization_endpoint',
-] as const
 
 /**
  * Finds the authorization server of the protected resource: challenge → resource metadata (RFC 9728) → server metadata
@@ -43,11 +38,14 @@ const endpointMembers = [
  */
 export class Discovery {
   readonly #context: OAuthContext
+  readonly #locations: AnnouncedLocations
   #probes: readonly Probe[] = []
-  #announced: readonly string[] = []
+  /** The refusal for which metadata was read last. */
+  #readFor: Refusal | undefined
 
   constructor(context: OAuthContext) {
     this.#context = context
+    this.#locations = new AnnouncedLocations(context)
   }
 
   /** The locations that the last discovery asked, in order, each with what became of it. */
@@ -55,23 +53,28 @@ export class Discovery {
     return this.#probes
   }
 
-  /** Whether a challenge announces metadata elsewhere than what is known was read from. */
-  hasMoved(lease: Pick<Lease, 'metadata'>, need: Need): boolean {
-    const { known } = lease.metadata
-    const announced = this.#locations(need)
-    if (known === undefined || announced.length === 0) return false
-    const { resourceMetadataUrl: read, announced: before = read === undefined ? [] : [read] } = known
-    return announced.join(' ') !== before.join(' ')
+  /**
+   * Whether what is known must be read again before anything is sent for it: a challenge announces metadata elsewhere, it
+   * was dropped since, or it was damaged in the storage.
+   */
+  isInDoubt({ metadata }: Pick<Lease, 'metadata'>, need: Need): boolean {
+    const { known, dropped } = metadata
+    return (
+      known !== undefined &&
+      (dropped || this.#locations.differ(known, need) || !isIntact(this.#context.settings, known))
+    )
   }
 
   /**
    * The authorization server, from what is known while that is fresh, else from the network. `reread`: ask in any case,
-   * as before a registration or a sign-in. Throws an `OAuthDiscoveryError`; what was known stays.
+   * as before a registration or a sign-in, unless the same refusal was asked for already. Throws an
+   * `OAuthDiscoveryError`; what was known stays.
    */
   async discover(lease: Pick<Lease, 'metadata'>, need: Need, o: { reread?: boolean } = {}): Promise<DiscoveredServer> {
     const { known, fresh } = lease.metadata
+    const wasRead = o.reread !== true || (need.refusal !== undefined && need.refusal === this.#readFor)
     const { now, serverUrl, dpop } = this.#context.settings
-    if (known !== undefined && fresh && o.reread !== true && !this.hasMoved(lease, need)) {
+    if (known !== undefined && fresh && wasRead && !this.isInDoubt(lease, need)) {
       checkDpopPolicy(dpop, known, need)
       return known
     }
@@ -79,13 +82,14 @@ export class Discovery {
     const documents = new MetadataDocuments({ http: this.#context.http, now, protocolVersion: need.protocolVersion })
     let server: DiscoveredServer
     try {
-      server = await this.#find(documents, need)
+      server = await this.#find(documents, { need, announced: this.#locations.of(need, known) })
     } finally {
       this.#probes = documents.probes
     }
     if (known !== undefined && sameIssuer(known.issuer, server.issuer)) checkPinned(known, server)
     checkDpopPolicy(dpop, server, need)
     lease.metadata.remember(server)
+    this.#readFor = need.refusal
     const { issuer, resource, legacy } = server
     const told = { origin: new URL(serverUrl).origin, duration: now() - startedAt }
     if (legacy !== undefined) this.#context.events.emit('legacyFallback', { ...told, step: legacy })
@@ -93,63 +97,36 @@ export class Discovery {
     return server
   }
 
-  async #find(documents: MetadataDocuments, need: Need): Promise<DiscoveredServer> {
-    const { authorizationServerMetadata, pinnedIssuer, legacy } = this.#context.settings
+  async #find(documents: MetadataDocuments, search: Search): Promise<DiscoveredServer> {
+    const { settings } = this.#context
+    const { authorizationServerMetadata, pinnedIssuer, legacy } = settings
     if (authorizationServerMetadata !== undefined) {
-      return this.#server(this.#checkedServer(authorizationServerMetadata, authorizationServerMetadata.issuer), {})
+      const configured = authorizationServerMetadata
+      return this.#server(checkServerMetadata(settings, configured, configured.issuer), { search })
     }
-    const located = await this.#protectedResource(documents, need)
+    const located = await this.#protectedResource(documents, search)
     const issuer = located === undefined ? pinnedIssuer : this.#chooseIssuer(located)
     if (issuer === undefined) {
-      if (legacy === 'off') throw absent(this.#context.settings.serverUrl, documents)
-      return this.#legacy(documents, need)
+      if (legacy === 'off') throw absent(settings.serverUrl, documents)
+      return this.#legacy(documents, search)
     }
     const metadata = await documents.first(
       authorizationServerMetadataUrls(this.#allowedIssuer(issuer)),
-      (document, url) => this.#readServer(document, url, issuer),
+      (document, url) => readServerMetadata(settings, document, { url, expected: issuer }),
     )
     if (metadata === undefined) throw absent(issuer, documents)
-    return this.#server(metadata, located === undefined ? {} : { located })
+    return this.#server(metadata, { search, ...(located === undefined ? {} : { located }) })
   }
 
   /** Resource metadata from the announced location first, then the well-known ones; undefined: none is published. */
-  async #protectedResource(documents: MetadataDocuments, need: Need): Promise<Located | undefined> {
+  async #protectedResource(documents: MetadataDocuments, { announced }: Search): Promise<Located | undefined> {
     const { serverUrl } = this.#context.settings
-    const { allowed, refused } = this.#announcedLocations(need)
+    const { allowed, refused } = this.#locations.allowed(announced)
     const wellKnown = protectedResourceMetadataUrls(serverUrl)
     const urls = [...allowed, ...wellKnown.filter((url) => !allowed.includes(url))]
     const located = await documents.first(urls, (document, url) => this.#readResource(document, url))
     if (located === undefined && refused !== undefined) throw refused
     return located
-  }
-
-  /** What challenges announced: a later one without location does not erase an earlier one. */
-  #locations(need: Need): readonly string[] {
-    const { refusal } = need
-    const announced = (refusal?.resourceMetadata ?? []).flatMap(
-      (value) => resolveResourceMetadata(value, refusal?.url ?? '') ?? [],
-    )
-    if (announced.length > 0) this.#announced = announced.slice(0, 5)
-    return this.#announced
-  }
-
-  /** A forbidden location is never contacted; the well-known ones are tried in its place (THREATS D2). */
-  #announcedLocations(need: Need): { allowed: readonly string[]; refused: OAuthFlowError | undefined } {
-    const { loopback, publicOnly } = this.#context.settings
-    const allowed: string[] = []
-    let refused: OAuthFlowError | undefined
-    for (const url of this.#locations(need)) {
-      try {
-        allowed.push(checkEndpoint(url, { name: 'resource_metadata', loopback, publicOnly }))
-      } catch (error) {
-        if (!isOAuthFlowError(error)) throw error
-        refused ??= error
-        const origin = new URL(this.#context.settings.serverUrl).origin
-        const told = { origin, duration: 0, endpoint: endpointOf(url), code: error.code }
-        this.#context.events.emit('urlRefused', told)
-      }
-    }
-    return { allowed, refused }
   }
 
   #readResource(document: JsonObject, url: string): Located {
@@ -159,7 +136,7 @@ export class Discovery {
     const metadata = parseProtectedResourceMetadata(named, url)
     if (!coversServerUrl(metadata.resource, serverUrl, resourceMatch) && metadata.resource !== resource) {
       throw new OAuthDiscoveryError(
-        `The metadata at ${url} is about ${quote(metadata.resource)}, not about ${quote(serverUrl)}.`,
+        `The metadata at ${endpointOf(url)} is about ${quote(metadata.resource)}, not about ${quote(serverUrl)}.`,
         {
           code: 'OAUTH_RESOURCE_MISMATCH',
           endpoint: url,
@@ -182,13 +159,14 @@ export class Discovery {
       })
     }
     const usable = listed.filter((issuer) => isUsableIssuer(issuer, loopback))
-    const chosen = selectAuthorizationServer === undefined ? usable[0] : selectAuthorizationServer(usable)
-    if (chosen !== undefined && usable.includes(chosen)) return chosen
-    for (const issuer of listed) checkEndpoint(issuer, { name: 'authorization_servers', loopback, publicOnly: false })
-    throw new OAuthDiscoveryError(`The metadata at ${url} names no authorization server that can be used.`, {
-      code: 'OAUTH_METADATA_INVALID',
-      endpoint: url,
-    })
+    const [first] = usable
+    if (first === undefined) throw unusable(listed, { url, loopback })
+    const chosen = selectAuthorizationServer === undefined ? first : selectAuthorizationServer(usable)
+    if (usable.includes(chosen)) return chosen
+    throw new OAuthDiscoveryError(
+      `selectAuthorizationServer chose ${quote(chosen)}, which the metadata at ${endpointOf(url)} does not name.`,
+      { code: 'OAUTH_METADATA_INVALID', endpoint: url, hint: 'Choose one of the issuers that the callback is given.' },
+    )
   }
 
   #allowedIssuer(issuer: string): string {
@@ -198,46 +176,28 @@ export class Discovery {
     return issuer
   }
 
-  #readServer(document: JsonObject, url: string, expected: string): AuthorizationServerMetadata {
-    const metadata = parseAuthorizationServerMetadata(document, url)
-    checkIssuer({ received: metadata.issuer, expected, trustedIssuers: this.#context.settings.trustedIssuers ?? [] })
-    return this.#checkedServer(metadata, expected)
-  }
-
-  /** One endpoint that may not be contacted spoils the document (OAuth 2.1 §1.5). */
-  #checkedServer(document: AuthorizationServerMetadata, issuer: string): AuthorizationServerMetadata {
-    const { clientInformation, clientMetadata } = this.#context.settings
-    const metadata = endpointsFor((clientInformation ?? clientMetadata).token_endpoint_auth_method, document)
-    const privateIssuer = isPrivateAddress(new URL(issuer).hostname)
-    const rule = { loopback: isLoopbackUrl(issuer), publicOnly: this.#context.settings.publicOnly && !privateIssuer }
-    for (const name of endpointMembers) {
-      const value = metadata[name]
-      if (typeof value === 'string') checkEndpoint(value, { name, ...rule })
-    }
-    return metadata
-  }
-
   /** MCP 2025-03-26: the server's own origin is its authorization server. */
-  async #legacy(documents: MetadataDocuments, need: Need): Promise<DiscoveredServer> {
-    const { serverUrl } = this.#context.settings
+  async #legacy(documents: MetadataDocuments, search: Search): Promise<DiscoveredServer> {
+    const { settings } = this.#context
+    const { serverUrl } = settings
     const { origin } = new URL(serverUrl)
     const metadata = await documents.first(legacyMetadataUrls(serverUrl), (document, url) =>
-      this.#readServer(document, url, origin),
+      readServerMetadata(settings, document, { url, expected: origin }),
     )
-    if (metadata !== undefined) return this.#server(metadata, { legacy: 'metadata', need })
-    return this.#server({ ...legacyEndpoints(serverUrl) }, { legacy: 'endpoints', need })
+    if (metadata !== undefined) return this.#server(metadata, { legacy: 'metadata', search })
+    return this.#server({ ...legacyEndpoints(serverUrl) }, { legacy: 'endpoints', search })
   }
 
   #server(
     authorizationServer: AuthorizationServerMetadata,
-    o: { located?: Located; legacy?: 'metadata' | 'endpoints'; need?: Need },
+    o: { search: Search; located?: Located; legacy?: 'metadata' | 'endpoints' },
   ): DiscoveredServer {
     const { settings } = this.#context
     const configured =
       typeof settings.resource === 'string' && settings.resource !== 'auto' ? settings.resource : undefined
     const resource = configured ?? o.located?.metadata.resource ?? canonicalResource(settings.serverUrl)
     const legacyRefuses =
-      o.legacy !== undefined && configured === undefined && !speaksResourceParameter(o.need?.protocolVersion)
+      o.legacy !== undefined && configured === undefined && !speaksResourceParameter(o.search.need.protocolVersion)
     return {
       issuer: authorizationServer.issuer,
       resource,
@@ -246,15 +206,26 @@ export class Discovery {
         ? {}
         : { resourceMetadataUrl: o.located.url, protectedResource: { ...o.located.metadata } }),
       authorizationServer: { ...authorizationServer },
-      ...(this.#announced.length === 0 ? {} : { announced: [...this.#announced] }),
+      ...(o.search.announced.length === 0 ? {} : { announced: [...o.search.announced] }),
       ...(o.legacy === undefined ? {} : { legacy: o.legacy }),
       discoveredAt: settings.now(),
     }
   }
 }
 
+/** Says of a list without usable authorization server why: the URL that may not be asked, if there is one. */
+function unusable(listed: readonly string[], o: { url: string; loopback: boolean }): OAuthDiscoveryError {
+  const rule = { name: 'authorization_servers', loopback: o.loopback, publicOnly: false }
+  for (const issuer of listed) checkEndpoint(issuer, rule)
+  return new OAuthDiscoveryError(
+    `The metadata at ${endpointOf(o.url)} names no authorization server that can be used.`,
+    { code: 'OAUTH_METADATA_INVALID', endpoint: o.url },
+  )
+}
+
 function absent(what: string, documents: MetadataDocuments): OAuthDiscoveryError {
-  return new OAuthDiscoveryError(`No metadata was found for ${quote(what)}; tried ${documents.summary()}.`, {
+  const shown = quote(endpointOf(what) ?? what)
+  return new OAuthDiscoveryError(`No metadata was found for ${shown}; tried ${documents.summary()}.`, {
     code: 'OAUTH_DISCOVERY_FAILED',
     endpoint: what,
     hint: 'Check the URL, or set `issuer` or `authorizationServerMetadata`.',

@@ -48,6 +48,7 @@ export class DynamicRegistration {
       endpoint,
       ...(redirectUri === undefined ? {} : { redirectUri }),
       supportedMethods: this.#supportedMethods(),
+      requestedMethod: methodOf(first),
     })
     const client = knownClient(registered, first, redirectUri)
     if (isSecretExpired(client, now())) throw expired(endpoint)
@@ -75,7 +76,7 @@ export class DynamicRegistration {
     if (isRegistered(response)) return { response, dropped: [] }
     const oauthError = parseJsonObject(response.body)?.error
     const reduced = typeof oauthError === 'string' ? reduceRegistration(body, oauthError) : undefined
-    if (reduced === undefined || response.status !== 400) throw this.#refused(response)
+    if (reduced === undefined || isTransientStatus(response.status)) throw this.#refused(response)
     const second = await this.#send(endpoint, server, reduced.request)
     if (!isRegistered(second)) throw this.#refused(second)
     return { response: second, dropped: reduced.dropped }
@@ -137,6 +138,10 @@ function isRegistered({ status, body }: HttpResponse): boolean {
   return (status === 200 || status === 201) && parseJsonObject(body) !== undefined
 }
 
+function methodOf({ token_endpoint_auth_method: method }: Record<string, unknown>): string | undefined {
+  return typeof method === 'string' ? method : undefined
+}
+
 /** What is kept of a registration: what later requests need, in the server's own words where it gave any. */
 function knownClient(
   registered: ReturnType<typeof parseRegistration>,
@@ -144,8 +149,7 @@ function knownClient(
   redirectUri: string | undefined,
 ): KnownClient {
   const { client_id, client_secret, client_secret_expires_at, redirect_uris, grant_types } = registered
-  const requested = request.token_endpoint_auth_method
-  const method = registered.token_endpoint_auth_method ?? (typeof requested === 'string' ? requested : undefined)
+  const method = registered.token_endpoint_auth_method ?? methodOf(request)
   const uris = redirect_uris ?? (redirectUri === undefined ? undefined : [redirectUri])
   return {
     source: 'dynamic',

@@ -152,9 +152,15 @@ export class OAuthFlowError extends Error {
     return this.#response
   }
 
-  /** @internal Attaches the redacted response behind this failure. */
-  static attachResponse(error: OAuthFlowError, response: unknown): void {
-    if (#response in error) error.#response = response
+  /** @internal The same failure for one request, with the redacted response behind it. */
+  static withResponse(error: OAuthFlowError, response: unknown): OAuthFlowError {
+    if (!(#response in error)) return error
+    const Class = error.constructor as typeof OAuthFlowError
+    const { authorizationUrl, state, cause, stack } = error
+    const copy = new Class(error.message, { ...error, authorizationUrl, state, cause })
+    copy.#response = response
+    if (stack !== undefined) copy.stack = stack
+    return copy
   }
 
   /** What `JSON.stringify` shows: the public members, never a secret. */

@@ -54,6 +54,12 @@ type Listener<E extends keyof OAuthEvents> = (event: OAuthEvents[E]) => unknown
  */
 export class Events {
   readonly #listeners = new Map<string, Set<(event: never) => unknown>>()
+  readonly #call: (listener: () => unknown) => unknown
+
+  /** `call`: calls a listener. Default: just so. */
+  constructor(call: (listener: () => unknown) => unknown = (listener) => listener()) {
+    this.#call = call
+  }
 
   /** Adds a listener; the function returned removes it. */
   on<E extends keyof OAuthEvents>(event: E, listener: Listener<E>): () => void {
@@ -66,9 +72,9 @@ export class Events {
   emit<E extends keyof OAuthEvents>(event: E, data: OAuthEvents[E]): void {
     Object.freeze(data)
     for (const listener of this.#listeners.get(event) ?? []) {
-      callSafely(() => (listener as Listener<E>)(data))
+      callSafely(() => this.#call(() => (listener as Listener<E>)(data)))
     }
-    callSafely(() => diagnosticsChannel(event)?.publish(data))
+    callSafely(() => this.#call(() => diagnosticsChannel(event)?.publish(data)))
   }
 }
 

@@ -1,27 +1,17 @@
 import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig } from 'axios'
 import type { Attachment } from './attachment'
 import { prepareBody, type Replay } from './body'
-import { isOAuthFlowError, OAuthFlowError } from './errors'
+import { isOAuthFlowError } from './errors'
 import type { Need, Refusal } from './need'
+import { answeringUrl, deliver, discard, type Answered, type Outcome } from './outcome'
 import { patienceOf, type Patience } from './patience'
 import { readChallenge } from './protocol/challenge'
-import { redactError, redactResponse } from './redact'
-import { dress } from './request-dress'
 import { finalUrl } from './protected-urls'
+import { explain, notReplayable, stillRefused, withResponse } from './refused-request'
+import { dress } from './request-dress'
 import type { ResourceClient } from './resource-client'
 import type { TokenSet } from './storage/record'
 import { headerOf, type PresentationFault } from './token-types/token-type'
-
-interface Answered {
-  readonly response: AxiosResponse
-  readonly error: Error | undefined
-}
-
-/** What one sending came to: a response, with the error that axios made of it if it did, or only an error. */
-interface Outcome {
-  readonly response?: AxiosResponse
-  readonly error?: Error
-}
 
 /**
  * One request of the application: send, and if the resource refuses the token, renew and send once more; if it asks for
@@ -64,6 +54,8 @@ export class Exchange {
       this.#replay = await prepareBody(this.#config)
       const tokens = await this.#tokensToSend()
       return await this.#untilDone(await this.#attempt(tokens), tokens)
+    } catch (error) {
+      throw this.#client.noteFailure(error)
     } finally {
       this.#config.data = data
       this.#patience?.end()
@@ -73,6 +65,8 @@ export class Exchange {
   async #goOn(outcome: Outcome, tokens: TokenSet): Promise<AxiosResponse> {
     try {
       return await this.#untilDone(outcome, tokens)
+    } catch (error) {
+      throw this.#client.noteFailure(error)
     } finally {
       this.#patience?.end()
     }
@@ -98,7 +92,7 @@ export class Exchange {
 
   /** The tokens for another sending, or undefined when the answer is the caller's. */
   async #next({ response, error }: Outcome, tokens: TokenSet | undefined): Promise<TokenSet | undefined> {
-    if (response === undefined) return undefined
+    if (response === undefined || !this.#isOfResource(response)) return undefined
     const refusal = this.#refusal(response, tokens)
     const fault = tokens && this.#client.tokenType(tokens).faultOf?.(response, refusal)
     if (fault !== undefined) return this.#mayPresentAgain({ response, error }, fault) ? tokens : undefined
@@ -149,17 +143,22 @@ export class Exchange {
     if (scope === undefined) return undefined
     this.#widened = true
     discard(response)
-    if (this.#replay === 'impossible') throw withResponse(notReplayable(this.#config), response)
-    return this.#obtain(this.#client.stepUp.widen(scope, this.#need(refusal), this.#signal()), response)
+    const wider = await this.#obtain(this.#client.stepUp.widen(scope, this.#need(refusal), this.#signal()), response)
+    if (this.#replay === 'possible') return wider
+    throw withResponse(notReplayable(this.#config, 'More access was needed'), response)
   }
 
   /** What to send with at first: nothing, when there is no token and the body allows to hear the challenge. */
   async #tokensToSend(): Promise<TokenSet | undefined> {
-    const { source } = this.#client
+    const { source, stepUp } = this.#client
     await this.#wait(source.load())
     const { oauth } = this.#config
-    const scope = typeof oauth === 'object' ? oauth.scope : undefined
-    if (scope !== undefined) return source.obtain({ ...this.#need(undefined), scope }, this.#signal())
+    const declared = typeof oauth === 'object' ? oauth.scope : undefined
+    const scope = declared === undefined ? undefined : stepUp.missing(declared)
+    if (scope !== undefined) {
+      this.#widened = true
+      return stepUp.widen(scope, this.#need(undefined), this.#signal())
+    }
     const usable = source.usable()
     if (usable !== undefined) return usable
     if (!source.canObtainSilently() && this.#replay === 'possible') return undefined
@@ -205,7 +204,14 @@ export class Exchange {
   #refusal(response: AxiosResponse, tokens: TokenSet | undefined): Refusal | undefined {
     const scheme = tokens?.token_type ?? this.#client.preferredScheme
     const challenge = readChallenge((name) => headerOf(response, name), scheme)
-    return challenge === undefined ? undefined : { ...challenge, url: finalUrl(this.#config) ?? '' }
+    const url = answeringUrl(response) ?? finalUrl(this.#config) ?? ''
+    return challenge === undefined ? undefined : { ...challenge, url }
+  }
+
+  /** Behind a redirect somebody else may have answered: his refusal is not about our token, nor his challenge about us. */
+  #isOfResource(response: AxiosResponse): boolean {
+    const url = answeringUrl(response)
+    return url === undefined || this.#client.urls.placeOf(url) !== 'outside'
   }
 
   #signal(): AbortSignal {
@@ -217,66 +223,4 @@ export class Exchange {
     const signal = this.#signal()
     return this.#client.waitFor(promise, signal)
   }
-}
-
-function deliver({ response, error }: Outcome): AxiosResponse {
-  if (error !== undefined) throw redactError((response === undefined && ownFailureWithin(error)) || error)
-  return redactResponse(response as AxiosResponse)
-}
-
-/** A redirect that the policy refused arrives wrapped in the errors of the HTTP client. */
-function ownFailureWithin(error: unknown): OAuthFlowError | undefined {
-  let inner: unknown = error
-  for (let depth = 0; depth < 5 && typeof inner === 'object' && inner !== null; depth += 1) {
-    if (isOAuthFlowError(inner)) return inner
-    inner = (inner as { cause?: unknown }).cause
-  }
-  return undefined
-}
-
-/** The 401 is the caller's; its `cause` says why nothing more was tried. */
-function explain(error: Error | undefined, reason: OAuthFlowError): void {
-  if (error !== undefined && error.cause === undefined) error.cause = reason
-}
-
-function stillRefused(
-  config: InternalAxiosRequestConfig,
-  { token_type: type }: TokenSet,
-  refusal: Refusal | undefined,
-): OAuthFlowError {
-  if (type === 'Bearer' && refusal?.scheme === 'DPoP') {
-    return new OAuthFlowError('The resource takes tokens bound to a key only, and this one is not.', {
-      code: 'OAUTH_DPOP_UNSUPPORTED',
-      endpoint: finalUrl(config),
-      status: 401,
-      hint: "Set `dpop: 'required'`; where it is set, the authorization server does not bind tokens.",
-    })
-  }
-  return new OAuthFlowError('The resource refuses a token that was issued for it moments ago.', {
-    code: 'OAUTH_LOOP',
-    endpoint: finalUrl(config),
-    status: 401,
-    hint: 'Compare scope and audience of the token with what the resource expects, and the clocks of both servers.',
-  })
-}
-
-/** Frees the socket of an answer that nobody will read. */
-function discard({ data }: AxiosResponse<unknown>): void {
-  if (typeof data !== 'object' || data === null) return
-  const { destroy, cancel } = data as { destroy?: () => void; cancel?: () => Promise<void> }
-  if (typeof destroy === 'function') destroy.call(data)
-  else if (typeof cancel === 'function') cancel.call(data).catch(() => undefined)
-}
-
-function withResponse(error: OAuthFlowError, response: AxiosResponse): OAuthFlowError {
-  OAuthFlowError.attachResponse(error, redactResponse(response))
-  return error
-}
-
-function notReplayable(config: InternalAxiosRequestConfig, reason = 'The token was refused'): OAuthFlowError {
-  return new OAuthFlowError(`${reason} and the request cannot be sent again: its body is a consumed stream.`, {
-    code: 'OAUTH_NOT_REPLAYABLE',
-    endpoint: finalUrl(config),
-    hint: 'Send the request again with a new stream; what was missing is there by now.',
-  })
 }

@@ -145,9 +145,9 @@ function withoutFragment(url: string): string {
 
 function refuseUnreadable(response: AxiosResponse<unknown>, { url, phase }: HttpRequest): void {
   if (typeof response.data === 'string' && response.data.length > maxResponseBytes) throw tooLarge(phase, url)
-  const encoding = headerOf(response.headers, 'content-encoding')?.trim().toLowerCase()
-  // An adapter removes the header when it has decoded the body; what is left is an encoding nobody decoded.
-  if (encoding?.includes(',') === true) {
+  // Some adapters leave the header in place when they have decoded the body; none decodes an unknown encoding or several.
+  const encoding = headerOf(response.headers, 'content-encoding')?.trim().toLowerCase() ?? ''
+  if (encoding !== '' && !decodable.has(encoding)) {
     throw failure(phase, `The answer of ${new URL(url).host} uses an encoding that cannot be decoded.`, {
       code: 'OAUTH_METADATA_INVALID',
       endpoint: url,
@@ -155,6 +155,8 @@ function refuseUnreadable(response: AxiosResponse<unknown>, { url, phase }: Http
     })
   }
 }
+
+const decodable: ReadonlySet<string> = new Set('identity gzip x-gzip deflate compress x-compress br zstd'.split(' '))
 
 function transportFailure(error: unknown, { url, phase }: HttpRequest): OAuthFlowError {
   const host = new URL(url).host

@@ -4,7 +4,7 @@ import { sha256Base64url } from './protocol/encoding'
 import { sameIssuer } from './protocol/issuer'
 import { unionScope } from './protocol/scope'
 import { transactionKey, transactionKind } from './storage/record'
-import type { DiscoveredServer, GrantRecord, PointerRecord, TokenSet } from './storage/record'
+import type { DiscoveredServer, GrantRecord, TokenSet, TransactionReference } from './storage/record'
 import type { Session } from './storage/session'
 import type { Store } from './storage/store'
 
@@ -22,6 +22,9 @@ export interface LeaseState {
 }
 
 const rememberedDead = 5
+/** Sign-ins that may be under way at once; beyond them the oldest cannot be finished any more. */
+const maxOpenTransactions = 100
+/** Transactions that are over and still told apart from unknown ones. */
 const rememberedTransactions = 20
 
 /** Makes a lease; `end` kills it. */
@@ -89,6 +92,17 @@ function clientLease({ session }: LeaseState): ClientLease {
       return (session.pointer?.grants.length ?? 0) > 1
     },
     forget: (server, clientId) => session.removeGrant(server, clientId),
+    reject: async (issuer, clientId) => {
+      for (const { server, client } of await session.grantsAt(issuer)) {
+        if (client.source !== 'dynamic' || client.client_id !== clientId) continue
+        await session.writeGrant({ server, client: { ...client, rejected: true }, use: false }, () => ({}))
+      }
+    },
+    forgetRejected: async (issuer) => {
+      for (const { server, client } of await session.grantsAt(issuer)) {
+        if (client.rejected === true) await session.removeGrant(server, client.client_id)
+      }
+    },
     get pin() {
       return session.pointer?.pin
     },
@@ -150,35 +164,49 @@ async function clearTokens(session: Session): Promise<void> {
 }
 
 function transactionLease({ session, store, now }: LeaseState): TransactionLease {
-  const listed = (): PointerRecord['transactions'] => session.pointer?.transactions ?? []
-  const forgetExpired = async (): Promise<void> => {
-    for (const { id, expiresAt, used } of listed()) {
-      if (!used && now() >= expiresAt) await store.remove(id)
-    }
-  }
+  const listed = (): readonly TransactionReference[] => session.pointer?.transactions ?? []
+  const isOpen = ({ used, expiresAt }: TransactionReference): boolean => !used && now() < expiresAt
+  const withoutSurplus = (entries: readonly TransactionReference[]): readonly TransactionReference[] => [
+    ...entries.filter(isOpen).slice(0, maxOpenTransactions),
+    ...entries.filter((entry) => !isOpen(entry)).slice(0, rememberedTransactions),
+  ]
   return {
     open: async (state, transaction) => {
       const id = await transactionKey(state)
       const { expiresAt } = transaction
-      await forgetExpired()
+      const before = listed()
       await store.write(id, transaction, undefined, expiresAt - now())
       await session.writePointer((pointer) => ({
-        transactions: [{ id, expiresAt, used: false }, ...pointer.transactions].slice(0, rememberedTransactions),
+        transactions: withoutSurplus([
+          { id, expiresAt, used: false, clientId: transaction.client.client_id },
+          ...pointer.transactions,
+        ]),
       }))
+      const open = new Set(listed().flatMap((entry) => (isOpen(entry) ? [entry.id] : [])))
+      for (const entry of before) if (!entry.used && !open.has(entry.id)) await store.remove(entry.id)
+    },
+    get abandoned() {
+      return listed().flatMap((entry) => (entry.used || isOpen(entry) ? [] : (entry.clientId ?? [])))
+    },
+    isOpen: async (state) => {
+      const id = await transactionKey(state)
+      return listed().some((entry) => entry.id === id && isOpen(entry))
     },
     find: async (state) => {
       const id = await transactionKey(state)
       const entry = listed().find((transaction) => transaction.id === id)
-      if (entry?.used === true) throw stateMismatch('its sign-in is already finished')
-      if (entry !== undefined && now() >= entry.expiresAt) throw stateMismatch('its sign-in has expired')
+      if (entry?.used === true) throw stateMismatch('used')
+      if (entry !== undefined && now() >= entry.expiresAt) throw stateMismatch('expired')
       const stored = entry && (await store.read(id, transactionKind))
-      if (stored === undefined) throw stateMismatch('no sign-in that is under way has it')
+      if (stored === undefined) throw stateMismatch('unknown')
       return stored.record
     },
     use: async (state) => {
       const id = await transactionKey(state)
       await session.writePointer((pointer) => ({
-        transactions: pointer.transactions.map((entry) => (entry.id === id ? { ...entry, used: true } : entry)),
+        transactions: pointer.transactions.map((entry) =>
+          entry.id === id ? { id, expiresAt: entry.expiresAt, used: true } : entry,
+        ),
       }))
       await store.remove(id)
     },
@@ -197,10 +225,16 @@ function transactionLease({ session, store, now }: LeaseState): TransactionLease
   }
 }
 
-function stateMismatch(reason: string): OAuthAuthorizationError {
-  return new OAuthAuthorizationError(`The callback was refused: of its state, ${reason}.`, {
+const stateMismatches = {
+  used: 'This callback has already been used, perhaps before a reload of its page: what it led to stands.',
+  expired: 'This callback came too late, after ten minutes: start the sign-in again.',
+  unknown: 'The state of this callback is unknown here: start the sign-in again, and finish it over the same storage.',
+} as const
+
+function stateMismatch(reason: keyof typeof stateMismatches): OAuthAuthorizationError {
+  return new OAuthAuthorizationError('The callback was refused: it belongs to no sign-in that is under way.', {
     code: 'OAUTH_STATE_MISMATCH',
-    hint: 'Start the sign-in again and use its own callback once, within ten minutes.',
+    hint: stateMismatches[reason],
   })
 }
 

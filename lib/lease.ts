@@ -29,6 +29,10 @@ export interface ClientLease {
   /** Whether the session has been with several servers or as several clients. */
   readonly several: boolean
   forget(server: DiscoveredServer, clientId: string): Promise<void>
+  /** Marks a dynamic registration that its issuer calls unknown: it is not used again. */
+  reject(issuer: string, clientId: string): Promise<void>
+  /** Removes what was marked so at an issuer, once another registration has worked. */
+  forgetRejected(issuer: string): Promise<void>
   /** Where the static secret was first used. */
   readonly pin: PointerRecord['pin']
   setPin(pin: NonNullable<PointerRecord['pin']>): Promise<void>
@@ -60,6 +64,10 @@ export interface TokenLease {
 /** The authorizations that wait for their callback. */
 export interface TransactionLease {
   open(state: string, transaction: TransactionRecord): Promise<void>
+  /** The clients of sign-ins that nobody came back from in time. */
+  readonly abandoned: readonly string[]
+  /** Whether a sign-in with this state can still be finished. */
+  isOpen(state: string): Promise<boolean>
   /** Reads a transaction that can still be finished. Rejects with `OAUTH_STATE_MISMATCH` and the reason. */
   find(state: string): Promise<TransactionRecord>
   /** Marks the state as used and removes what is secret, before its code is presented. */

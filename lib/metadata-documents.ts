@@ -1,9 +1,10 @@
-import { OAuthDiscoveryError, type OAuthFlowError } from './errors'
+import { endpointOf, isOAuthFlowError, OAuthDiscoveryError, type OAuthFlowError } from './errors'
 import { isTransientStatus, retryAfterOf, type Http, type HttpResponse } from './http'
-import { parseJsonObject, type JsonObject } from './protocol/json'
+import { isDamagedJsonObject, parseJsonObject, type JsonObject } from './protocol/json'
 
 /** One location that was asked for a metadata document, and what became of it. */
 export interface Probe {
+  /** Without its query, which may hold what is secret of a server URL. */
   readonly url: string
   readonly status: number | undefined
   readonly outcome: string
@@ -37,7 +38,9 @@ export class MetadataDocuments {
       const document = await this.#fetch(url)
       if (document === undefined) continue
       try {
-        return read(document, url)
+        const accepted = read(document, url)
+        this.#note(url, 200, 'document')
+        return accepted
       } catch (error) {
         if (!(error instanceof OAuthDiscoveryError)) throw error
         this.#note(url, 200, error.code)
@@ -59,7 +62,7 @@ export class MetadataDocuments {
     try {
       response = await this.#http.send({ phase: 'discovery', method: 'GET', url, headers: this.#headers })
     } catch (error) {
-      this.#note(url, undefined, error instanceof OAuthDiscoveryError ? error.code : 'failed')
+      if (isOAuthFlowError(error)) this.#note(url, error.status, error.code)
       throw error
     }
     const { status } = response
@@ -69,24 +72,30 @@ export class MetadataDocuments {
       this.#note(url, status, 'absent')
       return undefined
     }
+    throw this.#invalid(response, `answered ${status}, which is neither a document nor its absence`)
+  }
+
+  #document(url: string, response: HttpResponse): JsonObject | undefined {
+    const document = parseJsonObject(response.body)
+    if (document !== undefined) return document
+    if (isDamagedJsonObject(response.body)) throw this.#invalid(response, 'has text that was damaged on its way')
+    this.#note(url, 200, 'not a JSON object')
+    return undefined
+  }
+
+  #invalid({ url, status }: HttpResponse, defect: string): OAuthDiscoveryError {
     this.#note(url, status, 'not a document')
-    throw new OAuthDiscoveryError(`${url} answered ${status}, which is neither a document nor its absence.`, {
+    return new OAuthDiscoveryError(`The metadata at ${shown(url)} cannot be used: it ${defect}.`, {
       code: 'OAUTH_METADATA_INVALID',
       endpoint: url,
       status,
     })
   }
 
-  #document(url: string, { body }: HttpResponse): JsonObject | undefined {
-    const document = parseJsonObject(body)
-    this.#note(url, 200, document === undefined ? 'not a JSON object' : 'document')
-    return document
-  }
-
   #temporary(response: HttpResponse): OAuthDiscoveryError {
     const { url, status } = response
     this.#note(url, status, 'temporary')
-    return new OAuthDiscoveryError(`${url} answered ${status}: the server is temporarily not able to say.`, {
+    return new OAuthDiscoveryError(`${shown(url)} answered ${status}: the server is temporarily not able to say.`, {
       code: 'OAUTH_TEMPORARY',
       retryable: true,
       endpoint: url,
@@ -96,6 +105,10 @@ export class MetadataDocuments {
   }
 
   #note(url: string, status: number | undefined, outcome: string): void {
-    this.probes.push({ url, status, outcome })
+    this.probes.push({ url: shown(url), status, outcome })
   }
+}
+
+function shown(url: string): string {
+  return endpointOf(url) ?? url
 }

@@ -34,7 +34,7 @@ const issuer: Check = (value) =>
 /** Parameters that the protocol sets; the user's own must not name them. */
 const protocolParameters = new Set(
   [
-    'response_type client_id redirect_uri state code_challenge code_challenge_method scope resource request_uri dpop_jkt',
+    'response_type client_id redirect_uri state code_challenge code_challenge_method scope resource request request_uri dpop_jkt',
     'grant_type code code_verifier refresh_token client_secret client_assertion client_assertion_type assertion',
   ].flatMap((names) => names.split(' ')),
 )
@@ -70,8 +70,7 @@ const clientInformation: Check = (value) => {
     if (defect !== undefined) return `issuer to be ${defect}`
   }
   const encoding = value.basic_encoding
-  if (encoding !== undefined && encoding !== 'form' && encoding !== 'raw')
-    return `basic_encoding to be 'form' or 'raw'`
+  if (encoding !== undefined && encoding !== 'form' && encoding !== 'raw') return `basic_encoding to be 'form' or 'raw'`
   const keyDefect = hasClientKey(value) ? clientKey(value) : undefined
   if (keyDefect !== undefined) return keyDefect
   return value.redirect_uris === undefined ? undefined : clientMetadata({ redirect_uris: value.redirect_uris })

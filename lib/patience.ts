@@ -29,7 +29,11 @@ export function patienceOf(config: InternalAxiosRequestConfig, attachment: Attac
       signal.removeEventListener?.('abort', onAbort)
     })
   }
-  cancelToken?.promise.then(giveUp, () => undefined)
+  if (cancelToken !== undefined) {
+    // What axios's promise gives can be cancelled: a token that lives longer must not keep every request.
+    const waiting = cancelToken.promise.then(giveUp) as Promise<void> & { cancel?: () => void }
+    ends.push(() => waiting.cancel?.())
+  }
   ends.push(attachment.onEnd(giveUp))
   if (timeout !== undefined && timeout > 0) {
     const timer = setTimeout(() => giveUp(timedOut(config, timeout)), Math.min(timeout, 2 ** 31 - 1))

@@ -2,12 +2,12 @@ import { AuthorizationRequests } from './authorization-request'
 import type { OAuthContext } from './context'
 import { checkPinned, metadataOf } from './discovered-server'
 import type { Discovery } from './discovery'
-import { OAuthAuthorizationError, OAuthDiscoveryError } from './errors'
+import { isOAuthFlowError, OAuthAuthorizationError, OAuthDiscoveryError } from './errors'
 import type { InteractiveFlow, InteractiveGrant, SignIn } from './grants/grant'
 import type { Lease } from './lease'
 import { unlessAborted } from './mutex'
 import type { Need } from './need'
-import type { AuthorizationCallback } from './options'
+import type { AuthorizationCallback, OAuthOptions } from './options'
 import { checkHostRelation, checkIss, parseAuthorizationResponse, readCode } from './protocol/authorization'
 import { base64url } from './protocol/encoding'
 import { sameIssuer } from './protocol/issuer'
@@ -19,7 +19,7 @@ import type { ReceiverSession } from './receiver'
 import type { Registrar } from './registrar'
 import { scopeToRequest } from './sign-in-scope'
 import { recordVersion, type DiscoveredServer, type KnownClient, type TokenSet } from './storage/record'
-import type { TokenEndpoint } from './token-endpoint'
+import type { TokenEndpoint, TokenRequest } from './token-endpoint'
 import type { Verbs } from './verbs'
 
 /** Milliseconds within which a sign-in must be finished; its state is refused afterwards. */
@@ -66,6 +66,7 @@ export class PkceFlow implements InteractiveFlow {
     // A server of 2025-03-26 without metadata has no list to read; S256 is sent all the same.
     if (server.legacy !== 'endpoints') checkPkceSupport(metadata, settings.assumePkceSupport)
     const scope = scopeToRequest(settings, need, server, lease.tokens.grant)
+    await this.#forgetAbandoned(lease, server)
     const session = need.unattended === true ? undefined : await this.#openReceiver(lease, server)
     try {
       const redirectUri = session?.redirectUri ?? this.#configuredRedirect()
@@ -91,13 +92,13 @@ export class PkceFlow implements InteractiveFlow {
     try {
       if (session !== undefined) {
         // Listening comes first: the callback may arrive before the launcher returns, and a launcher may hang.
-        const callback = session.callbackHandler({ state, signal })
+        const callback = callbackFrom((o) => session.callbackHandler(o), { state, signal })
         void showTo((url) => session.redirectHandler(url), authorizationUrl)
         return await callback
       }
       if (redirectHandler === undefined || callbackHandler === undefined) throw nobodyToAsk()
       await unlessAborted(showTo(redirectHandler, authorizationUrl), signal)
-      return await unlessAborted(callbackHandler({ state, signal }), signal)
+      return await unlessAborted(callbackFrom(callbackHandler, { state, signal }), signal)
     } finally {
       await this.#close(state)
     }
@@ -131,16 +132,16 @@ export class PkceFlow implements InteractiveFlow {
     const code = readCode(response)
     this.#checkInForce(lease, server)
     await this.#endpoint.dpop.demand(dpop?.jkt, server)
-    const startedAt = transaction.createdAt
-    const tokens = await this.#endpoint.request({
-      server,
-      client,
-      parameters: { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: codeVerifier },
-      requestedScope: scope,
-      boundTo: dpop?.jkt,
-    })
+    const parameters = {
+      grant_type: 'authorization_code',
+      code,
+      redirect_uri: redirectUri,
+      code_verifier: codeVerifier,
+    }
+    const tokens = await this.#redeem(lease, { server, client, parameters, requestedScope: scope, boundTo: dpop?.jkt })
     const stored = await lease.tokens.save({ server, client, tokens, requestedScope: scope })
-    this.#authorized(stored, { server, scope, startedAt })
+    await lease.clients.forgetRejected(server.issuer)
+    this.#authorized(stored, { server, scope, startedAt: transaction.createdAt })
     return stored
   }
 
@@ -148,6 +149,28 @@ export class PkceFlow implements InteractiveFlow {
   async abandon(lease: Lease, { state, server, client }: CodeSignIn): Promise<void> {
     await lease.transactions.discard(state)
     await this.#registrar.forgetUnproven(lease, server, client)
+  }
+
+  /** A registration that the server has lost may be why nobody came back from a sign-in: the person saw an error page. */
+  async #forgetAbandoned(lease: Lease, server: DiscoveredServer): Promise<void> {
+    const { abandoned } = lease.transactions
+    if (abandoned.length === 0) return
+    for (const { client } of await lease.clients.at(server.issuer)) {
+      if (abandoned.includes(client.client_id)) await this.#registrar.forgetUnproven(lease, server, client)
+    }
+  }
+
+  /** A registration that the server calls unknown is not used by another sign-in; it goes when a new one has worked. */
+  async #redeem(lease: Pick<Lease, 'clients'>, request: TokenRequest): Promise<TokenSet> {
+    try {
+      return await this.#endpoint.request(request)
+    } catch (error) {
+      const { server, client } = request
+      if (isOAuthFlowError(error) && error.oauthError === 'invalid_client') {
+        await lease.clients.reject(server.issuer, client.client_id)
+      }
+      throw error
+    }
   }
 
   async #open(
@@ -205,10 +228,10 @@ export class PkceFlow implements InteractiveFlow {
     })
   }
 
-  /** A code is not redeemed at a server that is no longer the one in force for the session. */
+  /** A code is not redeemed at a server that is no longer the one in force for the session; older news do not count. */
   #checkInForce(lease: Lease, server: DiscoveredServer): void {
     const { known } = lease.metadata
-    if (known === undefined) return
+    if (known === undefined || known.discoveredAt < server.discoveredAt) return
     if (sameIssuer(known.issuer, server.issuer)) return checkPinned(server, known)
     throw new OAuthDiscoveryError('The authorization server changed while the person was signing in.', {
       code: 'OAUTH_AS_CHANGED',
@@ -248,6 +271,23 @@ async function showTo(show: (url: string) => void | Promise<void>, url: string):
     await show(url)
   } catch {
     // The callback may still come; the deadline for the person bounds the wait.
+  }
+}
+
+/** What a handler throws ends the wait; of a foreign error name and code are kept. */
+async function callbackFrom(
+  handler: NonNullable<OAuthOptions['callbackHandler']>,
+  o: { readonly state: string; readonly signal: AbortSignal },
+): Promise<AuthorizationCallback> {
+  try {
+    return await handler(o)
+  } catch (cause) {
+    if (isOAuthFlowError(cause) || o.signal.aborted) throw cause
+    throw new OAuthAuthorizationError('The callback handler failed while it waited for the person.', {
+      code: 'OAUTH_ABORTED',
+      hint: 'What it threw is not shown here; catch and log it in the handler itself.',
+      cause,
+    })
   }
 }
 

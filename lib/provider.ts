@@ -2,15 +2,15 @@ import type { AxiosInstance } from 'axios'
 import { attach } from './adapter'
 import { OAuthContext } from './context'
 import { Discovery } from './discovery'
-import { isOAuthFlowError, type OAuthErrorCode } from './errors'
 import type { ClientSource, OAuthEvents } from './events'
 import type { Transport } from './http'
 import { renderByJson } from './inspect'
 import type { Probe } from './metadata-documents'
+import { unlessAborted } from './mutex'
 import type { OAuthOptions } from './options'
 import { authorizationCode } from './pkce-flow'
 import { Registrar } from './registrar'
-import { ResourceClient } from './resource-client'
+import { ResourceClient, type LastFailure } from './resource-client'
 import { readSettings } from './settings'
 import { signOut } from './sign-out'
 import { TokenEndpoint } from './token-endpoint'
@@ -39,7 +39,7 @@ export interface ProviderDescription {
   readonly inMemoryOnly: boolean
   /** The locations asked by the last discovery, each with what became of it. */
   readonly discovery: readonly Probe[]
-  readonly lastFailure: { readonly code: OAuthErrorCode; readonly message: string; readonly at: number } | undefined
+  readonly lastFailure: LastFailure | undefined
 }
 
 /**
@@ -59,7 +59,6 @@ export class OAuthClientProvider {
   readonly #source: TokenSource
   readonly #inMemoryOnly: boolean
   readonly #attached = new Map<AxiosInstance, () => void>()
-  #lastFailure: ProviderDescription['lastFailure']
 
   constructor(options: OAuthOptions) {
     const settings = readSettings(options, authorizationCode())
@@ -98,8 +97,8 @@ export class OAuthClientProvider {
    */
   async getAccessToken(o: { signal?: AbortSignal; minValidity?: number } = {}): Promise<string> {
     return this.#noting(async () => {
-      await this.context.load()
       const { minValidity, signal } = o
+      await unlessAborted(this.context.load(), signal)
       const tokens = await this.#source.obtain(minValidity === undefined ? {} : { minValidity }, signal)
       return tokens.access_token
     })
@@ -132,7 +131,7 @@ export class OAuthClientProvider {
    */
   async signOut(o: { revoke?: boolean } = {}): Promise<void> {
     this.#source.forgetSession()
-    await signOut(this.#verbs, o.revoke ?? true)
+    await this.#noting(() => signOut(this.#verbs, o.revoke ?? true))
   }
 
   /** What was discovered, registered and granted, and what failed last; reads the storage. */
@@ -155,7 +154,7 @@ export class OAuthClientProvider {
       sharedBetweenProcesses: this.context.sharedBetweenProcesses,
       inMemoryOnly: this.#inMemoryOnly,
       discovery: this.#verbs.discovery.probes,
-      lastFailure: this.#lastFailure,
+      lastFailure: this.resourceClient.lastFailure,
     }
   }
 
@@ -190,10 +189,7 @@ export class OAuthClientProvider {
     try {
       return await work()
     } catch (error) {
-      if (isOAuthFlowError(error)) {
-        this.#lastFailure = { code: error.code, message: error.message, at: this.context.settings.now() }
-      }
-      throw error
+      throw this.resourceClient.noteFailure(error)
     }
   }
 }

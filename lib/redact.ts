@@ -16,7 +16,8 @@ interface RequestSummary {
  * Idempotent.
  */
 export function redactResponse(response: AxiosResponse<unknown>): AxiosResponse {
-  const { request, data, config } = response as AxiosResponse<unknown> & { config?: InternalAxiosRequestConfig }
+  const { data, config } = response as AxiosResponse<unknown> & { config?: InternalAxiosRequestConfig<unknown> }
+  const request: unknown = response.request
   if (holdsHeaders(request)) response.request = summarize(request)
   if (isObject(data) && holdsHeaders(data.req)) renderPlainly(data)
   if (isObject(config?.data) && config.data.readableEnded === true) unpipe(config.data)
@@ -43,7 +44,8 @@ function renderPlainly(stream: Record<PropertyKey, unknown>): void {
 
 /** A body that was sent as a stream is still tied to the request it went into. */
 function unpipe(stream: Record<PropertyKey, unknown>): void {
-  if (typeof stream.unpipe === 'function') stream.unpipe()
+  const { unpipe: release } = stream as { unpipe?: () => void }
+  if (typeof release === 'function') release.call(stream)
 }
 
 /** Whether this is a request of Node's HTTP client or of fetch; a summary and an XMLHttpRequest are not. */

@@ -1,4 +1,5 @@
 import { OAuthFlowError } from './errors'
+import { isLoopbackUrl } from './protocol/endpoint'
 import type { ProtectedUrls } from './protected-urls'
 
 /** The options of the request that a redirect leads to, as Node's HTTP client takes them; changed in place. */
@@ -19,12 +20,12 @@ const ours = /^(authorization|dpop)$/i
  * The redirect policy of requests with a token (THREATS RQ-01…04): within the resource it stays; beyond it the request
  * goes on without credentials, or not at all when it would carry a body or leave https.
  */
-export function redirectPolicy(urls: ProtectedUrls): BeforeRedirect {
+export function redirectPolicy(urls: ProtectedUrls, serverUrl: string): BeforeRedirect {
   return (options) => {
     const request = options as RedirectedRequest
     const { href = '', method = 'GET' } = request
     if (urls.placeOf(href) === 'inside') return
-    if (!/^(GET|HEAD)$/i.test(method) || !mayFollow(href)) throw refused(href)
+    if (!/^(GET|HEAD)$/i.test(method) || !mayFollow(href, serverUrl)) throw refused(href)
     request.headers = Object.fromEntries(Object.entries(request.headers ?? {}).filter(([name]) => !private_.test(name)))
   }
 }
@@ -42,8 +43,11 @@ export function chainRedirects(policy: BeforeRedirect, own: BeforeRedirect): Bef
   }
 }
 
-function mayFollow(href: string): boolean {
-  return URL.canParse(href) && new URL(href).protocol === 'https:'
+/** A redirect never leaves https; a server on loopback that has none may lead to another such. */
+function mayFollow(href: string, serverUrl: string): boolean {
+  if (!URL.canParse(href)) return false
+  const { protocol } = new URL(href)
+  return protocol === 'https:' || (protocol === 'http:' && isLoopbackUrl(href) && /^http:/i.test(serverUrl))
 }
 
 function refused(href: string): OAuthFlowError {

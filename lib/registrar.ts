@@ -40,6 +40,7 @@ export class Registrar {
   async register(lease: Pick<Lease, 'clients'>, request: RegistrationRequest): Promise<KnownClient> {
     const { clientInformation, clientMetadataUrl } = this.#context.settings
     if (clientInformation !== undefined) return this.#staticClient(lease, request.server)
+    if (request.rejected !== undefined) await lease.clients.reject(request.server.issuer, request.rejected)
     const stored = await this.#stored(lease, request)
     if (stored !== undefined) return stored
     if (!request.interactive) await this.#refuseOtherIssuer(lease, request.server)
@@ -83,7 +84,7 @@ export class Registrar {
     return sameIssuer(issuer, server.issuer) || this.#context.settings.trustedIssuers.includes(server.issuer)
   }
 
-  /** A static secret without configured issuer belongs to the server of its first use (THREATS D11). */
+  /** A configured secret without configured issuer belongs to the server of its first use (THREATS D11). */
   async #pin(lease: Pick<Lease, 'clients'>, server: DiscoveredServer): Promise<void> {
     const { pin } = lease.clients
     const tokenEndpoint = metadataOf(server).token_endpoint
@@ -95,11 +96,11 @@ export class Registrar {
   }
 
   async #stored(lease: Pick<Lease, 'clients'>, request: RegistrationRequest): Promise<KnownClient | undefined> {
-    const { server, redirectUri, rejected } = request
+    const { server, redirectUri } = request
     const grants = await lease.clients.at(server.issuer)
     for (const grant of grants) checkPinned(grant.server, server)
     const usable = grants.find(({ client }) => {
-      if (client.source !== 'dynamic' || client.client_id === rejected) return false
+      if (client.source !== 'dynamic' || client.rejected === true) return false
       return !isSecretExpired(client, this.#context.settings.now()) && allowsRedirect(client, redirectUri)
     })
     return usable?.client
@@ -123,6 +124,8 @@ export class Registrar {
 
   /** A registration is stored before anybody relies on it. */
   async #dynamicClient(lease: Pick<Lease, 'clients'>, request: RegistrationRequest): Promise<KnownClient> {
+    const { initialAccessToken, pinnedIssuer } = this.#context.settings
+    if (initialAccessToken !== undefined && pinnedIssuer === undefined) await this.#pin(lease, request.server)
     const client = await this.#registration.register(request)
     await lease.clients.save(request.server, client)
     return client

@@ -1,4 +1,5 @@
 import type { AxiosResponse } from 'axios'
+import { isOAuthFlowError, type OAuthErrorCode } from './errors'
 import { unlessAborted } from './mutex'
 import { finalUrl, ProtectedUrls } from './protected-urls'
 import { redirectPolicy, type BeforeRedirect } from './redirects'
@@ -9,6 +10,14 @@ import { bearer } from './token-types/bearer'
 import { DpopTokenType } from './token-types/dpop'
 import type { TokenType } from './token-types/token-type'
 
+/** What failed last, for a report. */
+export interface LastFailure {
+  readonly code: OAuthErrorCode
+  readonly message: string
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
 /** What the adapter needs of a provider: where tokens come from, where they may go, and how they are presented. */
 export class ResourceClient {
   readonly source: TokenSource
@@ -16,13 +25,14 @@ export class ResourceClient {
   readonly stepUp: StepUp
   readonly #dpop: TokenType
   readonly redirectPolicy: BeforeRedirect
+  #lastFailure: LastFailure | undefined
 
   constructor(source: TokenSource) {
     this.source = source
     this.urls = new ProtectedUrls(source.context)
     this.stepUp = new StepUp(source)
-    this.redirectPolicy = redirectPolicy(this.urls)
     const { dpop: keys, context } = source
+    this.redirectPolicy = redirectPolicy(this.urls, context.settings.serverUrl)
     this.#dpop = new DpopTokenType({ keys, settings: context.settings, urlOf: finalUrl })
   }
 
@@ -46,6 +56,19 @@ export class ResourceClient {
     } catch {
       return false
     }
+  }
+
+  get lastFailure(): LastFailure | undefined {
+    return this.#lastFailure
+  }
+
+  /** Notes a failure of ours on its way to the caller; gives it back. */
+  noteFailure(error: unknown): unknown {
+    if (isOAuthFlowError(error)) {
+      const { code, message } = error
+      this.#lastFailure = { code, message, at: this.source.context.settings.now() }
+    }
+    return error
   }
 
   waitFor<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

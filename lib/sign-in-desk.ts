@@ -23,6 +23,11 @@ interface Visit {
   readonly stop: (error: OAuthFlowError) => void
 }
 
+/** A sign-in that is offered in an error, and the scope it is for. */
+interface Offer extends SignIn {
+  readonly wanted: string
+}
+
 /**
  * Where people are asked: one sign-in at a time however many requests need it, without any lock while the person is
  * away. Where nobody can be asked it hands out one started transaction in an error.
@@ -31,10 +36,10 @@ export class SignInDesk {
   readonly #context: OAuthContext
   readonly #flow: InteractiveFlow | undefined
   readonly #signIns = new SingleFlight<TokenSet>({ abandonable: true })
-  readonly #offers = new SingleFlight<SignIn>()
+  readonly #offers = new SingleFlight<Offer>()
   readonly #visits = new Map<string, Visit>()
   #pending: string | undefined
-  #offer: (SignIn & { readonly wanted: string }) | undefined
+  #offer: Offer | undefined
 
   constructor(verbs: Verbs) {
     const { grant } = verbs.context.settings
@@ -48,12 +53,13 @@ export class SignInDesk {
     const wanted = need.scope ?? ''
     // A sign-in for another scope comes first; its tokens may do, which the caller finds out.
     const key = this.#pending ?? wanted
+    this.#context.reentrance.refuse('sign-in')
     return this.#signIns.run(key, (abandoned) => this.#interact(need, key, abandoned), signal)
   }
 
-  /** Whether a sign-in for this scope is under way. */
-  isAskingFor(scope: string): boolean {
-    return this.#pending === scope
+  /** The scope that a sign-in under way was begun for; an empty text for none in particular. */
+  get pending(): string | undefined {
+    return this.#pending
   }
 
   /** Starts a sign-in that somebody else finishes, perhaps in another process. */
@@ -90,12 +96,6 @@ export class SignInDesk {
     this.#pending = key
     try {
       return await this.#ask(need, abandoned)
-    } catch (error) {
-      const { rejectedClient } = need
-      const unknown =
-        isOAuthFlowError(error) && error.oauthError === 'invalid_client' ? this.#context.clientInformation : undefined
-      if (unknown?.source !== 'dynamic' || unknown.proven !== true || rejectedClient !== undefined) throw error
-      return await this.#ask({ ...need, rejectedClient: unknown.client_id }, abandoned)
     } finally {
       this.#pending = undefined
     }
@@ -115,9 +115,15 @@ export class SignInDesk {
       await this.#context.exclusive((lease) => flow.abandon(lease, signIn))
       throw error
     }
-    const tokens = await this.#context.exclusive((lease) => flow.complete(lease, answer))
-    this.#offer = undefined
-    return tokens
+    try {
+      const tokens = await this.#context.exclusive((lease) => flow.complete(lease, answer))
+      this.#offer = undefined
+      return tokens
+    } catch (error) {
+      // A registration that worked before and is unknown by now is made anew, once.
+      if (!isForgotten(signIn, error) || need.rejectedClient !== undefined) throw error
+      return this.#ask({ ...need, rejectedClient: signIn.client.client_id }, abandoned)
+    }
   }
 
   async #begin(need: Need): Promise<SignIn> {
@@ -144,7 +150,8 @@ export class SignInDesk {
       this.#visits.set(id, { finished: (tokens) => resolve({ finished: tokens }), stop })
     })
     try {
-      const visit = flow.visit(signIn, ending.signal).then((answer) => ({ answer }))
+      const { reentrance } = this.#context
+      const visit = reentrance.run('sign-in', () => flow.visit(signIn, ending.signal)).then((answer) => ({ answer }))
       return await unlessAborted(Promise.race([visit, elsewhere]), ending.signal)
     } finally {
       clearTimeout(timer)
@@ -154,16 +161,30 @@ export class SignInDesk {
     }
   }
 
-  /** One transaction is started for all rejections, until it expires: a queue of requests is one sign-in. */
+  /** One transaction is started for all rejections, until it is over: a queue of requests is one sign-in. */
   async #personNeeded(need: Need): Promise<OAuthFlowError> {
     const wanted = need.scope ?? ''
-    let offer = this.#offer
-    if (offer === undefined || offer.wanted !== wanted || this.#context.settings.now() >= offer.expiresAt) {
-      offer = { ...(await this.#offers.run(wanted, () => this.#begin(need))), wanted }
-      if (this.#offer?.state !== offer.state) this.#tell(need, offer, false)
-      this.#offer = offer
-    }
+    const offer = await this.#offers.run(
+      wanted,
+      async () => (await this.#standingOffer(wanted)) ?? this.#newOffer(need, wanted),
+    )
     return personNeeded(this.#reason(need), offer, need)
+  }
+
+  /** The offer that can still be taken: another process may have finished its sign-in. */
+  async #standingOffer(wanted: string): Promise<Offer | undefined> {
+    const offer = this.#offer
+    if (offer?.wanted !== wanted || this.#context.settings.now() >= offer.expiresAt) return undefined
+    const { state } = offer
+    const isOpen = state === undefined || (await this.#context.exclusive((lease) => lease.transactions.isOpen(state)))
+    return isOpen ? offer : undefined
+  }
+
+  async #newOffer(need: Need, wanted: string): Promise<Offer> {
+    const offer = { ...(await this.#begin(need)), wanted }
+    this.#tell(need, offer, false)
+    this.#offer = offer
+    return offer
   }
 
   #reason(need: Need): Reason {
@@ -184,6 +205,11 @@ export class SignInDesk {
       hint: 'startAuthorization() and finishAuthorization() belong to authorizationCode().',
     })
   }
+}
+
+function isForgotten({ client }: SignIn, error: unknown): boolean {
+  const isUnknown = isOAuthFlowError(error) && error.oauthError === 'invalid_client'
+  return isUnknown && client.source === 'dynamic' && client.proven === true
 }
 
 function personNeeded(reason: Reason, { server, authorizationUrl, state }: SignIn, need: Need): OAuthFlowError {

@@ -1,4 +1,4 @@
-import { isOAuthFlowError, OAuthScopeError } from './errors'
+import { isOAuthFlowError, OAuthScopeError, type OAuthFlowError, type OAuthPhase } from './errors'
 import type { Need, Refusal } from './need'
 import { missingScope, parseScope } from './protocol/scope'
 import type { TokenSource } from './token-source'
@@ -8,17 +8,25 @@ import type { TokenSet } from './storage/record'
 const coolDown = 600_000
 const maxStepUps = 5
 
+/** Failures of these phases come before anybody is asked. */
+const beforeAsking: ReadonlySet<OAuthPhase> = new Set(['discovery', 'registration', 'storage', 'scope'])
+
 /**
- * Widens the granted scope after a 403 `insufficient_scope` (RFC 6750 §3.1): once per scope set until the session
- * changes, and never for what is granted already.
+ * Widens the granted scope after a 403 `insufficient_scope` (RFC 6750 §3.1), or before a request that says what it needs:
+ * once per scope set until the session changes, and never for what is granted already.
  */
 export class StepUp {
   readonly #source: TokenSource
   /** When which scope set was asked for, in milliseconds since the epoch. */
   readonly #asked = new Map<string, number>()
+  #underWay = 0
 
   constructor(source: TokenSource) {
     this.#source = source
+    const { events } = source.context
+    events.on('signedOut', () => this.#asked.clear())
+    // A sign-in that was no step-up is another session.
+    events.on('authorized', () => this.#underWay === 0 && this.#asked.clear())
   }
 
   /** The scope to ask for because of a refusal of `tokens`, or undefined when the 403 is the caller's. */
@@ -33,24 +41,29 @@ export class StepUp {
     return this.#mayAsk(missing) ? missing : undefined
   }
 
+  /** What of the scope that a request declares is to be asked for before it is sent. Without a session: all of it. */
+  missing(scope: string): string | undefined {
+    const { currentTokens: tokens, settings } = this.#source.context
+    if (tokens === undefined) return scope
+    const missing = settings.stepUp === 'off' ? undefined : missingScope(tokens.scope, scope)
+    return missing !== undefined && this.#mayAsk(missing) ? missing : undefined
+  }
+
   /** Widens the scope. Rejects with an `OAuthScopeError` when that was declined, failed, or is not wanted. */
   async widen(scope: string, need: Need, signal: AbortSignal): Promise<TokenSet> {
-    const { settings, events, server } = this.#source.context
+    const { settings, events, server, currentTokens } = this.#source.context
+    if (currentTokens === undefined) return this.#source.obtain({ ...need, scope }, signal)
     if (settings.stepUp === 'throw') throw required(scope)
     this.#asked.set(keyOf(scope), settings.now())
     events.emit('stepUp', { origin: new URL(server?.issuer ?? settings.serverUrl).origin, duration: 0, scope })
+    this.#underWay += 1
     try {
       return await this.#source.obtain({ ...need, scope }, signal)
     } catch (error) {
-      if (!isOAuthFlowError(error) || !declined.has(error.code)) throw error
-      throw new OAuthScopeError(`More access was asked for and not given: ${scope}.`, {
-        code: 'OAUTH_SCOPE_DENIED',
-        requiredScope: scope,
-        endpoint: settings.serverUrl,
-        oauthError: error.oauthError,
-        cause: error,
-        hint: 'The present access stays in use; call authorize({ scope }) to ask again.',
-      })
+      if (isOAuthFlowError(error) && beforeAsking.has(error.phase)) this.#asked.delete(keyOf(scope))
+      throw isDeclined(error) ? notGiven(scope, settings.serverUrl, error) : error
+    } finally {
+      this.#underWay -= 1
     }
   }
 
@@ -62,12 +75,6 @@ export class StepUp {
   }
 }
 
-const declined: ReadonlySet<string> = new Set([
-  'OAUTH_AUTHORIZATION_DENIED',
-  'OAUTH_CALLBACK_TIMEOUT',
-  'OAUTH_CALLBACK_INVALID',
-])
-
 function keyOf(scope: string): string {
   return [...parseScope(scope)].sort().join(' ')
 }
@@ -77,5 +84,22 @@ function required(scope: string): OAuthScopeError {
     code: 'OAUTH_SCOPE_DENIED',
     requiredScope: scope,
     hint: 'Call authorize({ scope: error.requiredScope }) and send the request again.',
+  })
+}
+
+/** Somebody or the server said no, and asking again at once would change nothing. */
+function isDeclined(error: unknown): error is OAuthFlowError {
+  if (!isOAuthFlowError(error) || error.retryable || beforeAsking.has(error.phase)) return false
+  return error.code !== 'OAUTH_ABORTED' && !(error instanceof OAuthScopeError)
+}
+
+function notGiven(scope: string, endpoint: string, cause: OAuthFlowError): OAuthScopeError {
+  return new OAuthScopeError(`More access was asked for and not given: ${scope}.`, {
+    code: 'OAUTH_SCOPE_DENIED',
+    requiredScope: scope,
+    endpoint,
+    oauthError: cause.oauthError,
+    cause,
+    hint: 'The present access stays in use; call authorize({ scope }) to ask again.',
   })
 }

@@ -1,4 +1,5 @@
 import { CanceledError, type AxiosInstance, type AxiosRequestConfig, type AxiosResponse } from 'axios'
+import { discard } from './outcome'
 
 const withoutBody: ReadonlySet<number> = new Set([101, 103, 204, 205, 304])
 
@@ -11,7 +12,9 @@ export function toFetch(instance: AxiosInstance): typeof globalThis.fetch {
   return async (input, init) => {
     const request = new Request(input, withDuplex(init))
     try {
-      return toResponse(await instance.request<unknown>(await toConfig(request, init)))
+      const response = await instance.request<unknown>(await toConfig(request, init))
+      if (request.redirect === 'error' && isRedirect(response)) throw redirected(response)
+      return toResponse(response)
     } catch (error) {
       if (error instanceof CanceledError || request.signal.aborted) throw abortReason(request.signal)
       throw error
@@ -39,7 +42,7 @@ async function toConfig(request: Request, init: RequestInit | undefined): Promis
     transformResponse: [(body: unknown) => body],
     validateStatus: () => true,
     signal: request.signal,
-    ...(request.redirect === 'manual' ? { maxRedirects: 0 } : {}),
+    ...(request.redirect === 'follow' ? {} : { maxRedirects: 0 }),
   }
 }
 
@@ -51,14 +54,26 @@ function toResponse(response: AxiosResponse<unknown>): Response {
       if (line !== undefined && line !== null) headers.append(name, String(line))
     }
   }
-  return new Response(withoutBody.has(status) ? null : toBody(data), { status, statusText, headers })
+  const empty = withoutBody.has(status)
+  // A stream that nobody reads to its end, empty or not, keeps its socket.
+  if (empty) discard(response)
+  return new Response(empty ? null : toBody(data), { status, statusText, headers })
+}
+
+function isRedirect({ status, headers }: AxiosResponse): boolean {
+  return status >= 300 && status < 400 && 'location' in headers
+}
+
+function redirected(response: AxiosResponse): TypeError {
+  discard(response)
+  return new TypeError('The answer is a redirect, which `redirect: "error"` refuses.')
 }
 
 /** Web streams and text as they are; a Node stream, which is async iterable, as a web stream. */
 function toBody(data: unknown): BodyInit | null {
   if (data === undefined || data === null) return null
   if (typeof data === 'string' || data instanceof ReadableStream || data instanceof Blob) return data
-  if (ArrayBuffer.isView(data)) return data as Uint8Array<ArrayBuffer>
+  if (ArrayBuffer.isView(data) || data instanceof ArrayBuffer) return data as Uint8Array<ArrayBuffer> | ArrayBuffer
   return isAsyncIterable(data) ? streamOf(data) : JSON.stringify(data)
 }
 
@@ -74,8 +89,9 @@ function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array>
       if (next.done === true) controller.close()
       else controller.enqueue(new Uint8Array(next.value))
     },
-    async cancel() {
-      await iterator.return?.()
+    cancel() {
+      // The iterator would wait for the chunk it has been asked for.
+      discard({ data: source })
     },
   })
 }

@@ -5,6 +5,7 @@ import { metadataOf } from './discovered-server'
 import { retryAfterOf, type HttpResponse } from './http'
 import { computeLifetime, parseExpiresIn } from './protocol/lifetime'
 import { proofHint, refusalHint } from './protocol/refusal-hint'
+import { checkGranted } from './protocol/scope'
 import { parseTokenResponse, type TokenResponse } from './protocol/token'
 import type { DiscoveredServer, GrantRecord, KnownClient, TokenSet } from './storage/record'
 import type { DpopKey } from './token-types/dpop-key'
@@ -68,10 +69,11 @@ export class TokenEndpoint {
 
   /**
    * Sends one token request, once, and gives the tokens with absolute times. Throws an `OAuthTokenError`:
-   * `OAUTH_TOKEN_ENDPOINT_ERROR` with the server's `oauthError`, `OAUTH_TOKEN_INVALID`, or a retryable `OAUTH_TEMPORARY`.
+   * `OAUTH_TOKEN_ENDPOINT_ERROR` with the server's `oauthError`, `OAUTH_TOKEN_INVALID`, or a retryable `OAUTH_TEMPORARY`;
+   * for a grant beyond the ceiling an `OAuthScopeError`.
    */
   async request(request: TokenRequest): Promise<TokenSet> {
-    const { tokenParams, transformTokenResponse, now, random } = this.#context.settings
+    const { tokenParams, transformTokenResponse, scopeCeiling, now, random } = this.#context.settings
     const { resourceParameter, issuer } = request.server
     const sentAt = now()
     const resource = resourceParameter === undefined ? {} : { resource: resourceParameter }
@@ -97,6 +99,7 @@ export class TokenEndpoint {
     })
     const [jitterByte = 0] = random(1)
     const { requestedScope } = request
+    checkGranted(tokens.scope ?? requestedScope, scopeCeiling)
     return tokenSet(tokens, { sentAt, jitter: jitterByte / 256, requestedScope, jkt: proofKey?.jkt })
   }
 

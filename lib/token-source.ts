@@ -1,23 +1,28 @@
 import type { OAuthContext } from './context'
 import type { Discovery } from './discovery'
 import { isOAuthFlowError } from './errors'
-import { RefreshToken, type RenewalOutcome } from './grants/refresh-token'
-import type { SilentGrant } from './grants/grant'
+import { RefreshToken } from './grants/refresh-token'
 import { GrantPresenter } from './grants/silent'
 import type { Lease } from './lease'
 import { SingleFlight } from './mutex'
 import type { Need } from './need'
 import { sameIssuer } from './protocol/issuer'
-import { freshness } from './protocol/lifetime'
+import { freshness, isExpired } from './protocol/lifetime'
 import { coversScope } from './protocol/scope'
 import { SignInDesk } from './sign-in-desk'
 import type { DiscoveredServer, GrantRecord, TokenSet } from './storage/record'
 import type { DpopKeys } from './token-types/dpop-keys'
 import type { Verbs } from './verbs'
 
+interface Obtained {
+  readonly kind: 'tokens'
+  readonly tokens: TokenSet
+  /** Whether they were issued for this need; others were there already and may not do for everybody who waited. */
+  readonly earned: boolean
+}
+
 /** What silent work came to: tokens, or that a person is needed. */
-type Silent =
-  { readonly kind: 'tokens'; readonly tokens: TokenSet } | { readonly kind: 'person'; readonly rejectedClient?: string }
+type Silent = Obtained | { readonly kind: 'person'; readonly rejectedClient?: string }
 
 /** Milliseconds in which a token that was refused and never accepted is not renewed again. */
 const freshRefusal = 10_000
@@ -60,15 +65,18 @@ export class TokenSource {
   }
 
   /**
-   * The token to use now, if memory holds one that is good; in its advisory window one background renewal begins.
-   * Costs nothing: this is what every request with a valid token runs.
+   * The token to use now, if memory holds one that is good; in its advisory window one background renewal begins. One
+   * that cannot be renewed is good until it expires. Costs nothing: this is what every request with a valid token runs.
    */
   usable(): TokenSet | undefined {
     const tokens = this.#context.currentTokens
-    if (tokens === undefined) return undefined
-    const state = freshness(tokens, this.#context.settings.now())
-    if (state === 'expired' || !this.dpop.fit(tokens)) return undefined
-    if (state === 'renewable' && this.#canRenewSilently()) this.#renewInBackground()
+    if (tokens === undefined || !this.dpop.fit(tokens)) return undefined
+    const now = this.#context.settings.now()
+    const state = freshness(tokens, now)
+    if (state === 'fresh') return tokens
+    if (!this.#canRenewSilently()) return isExpired(tokens, now) ? undefined : tokens
+    if (state === 'expired') return undefined
+    this.#renewInBackground()
     return tokens
   }
 
@@ -79,7 +87,7 @@ export class TokenSource {
 
   /** Whether a request for this scope is under way: whoever needs it joins. */
   isAskingFor(scope: string): boolean {
-    return this.#silent.has(flightKey({ scope })) || this.desk.isAskingFor(scope)
+    return this.#silent.has(flightKey({ scope })) || this.desk.pending === scope
   }
 
   /** The resource has accepted this token. */
@@ -103,12 +111,15 @@ export class TokenSource {
    * The signal ends this caller's wait only. Rejects with an `OAuthFlowError`, or with the signal's reason.
    */
   async obtain(need: Need, signal?: AbortSignal): Promise<TokenSet> {
+    signal?.throwIfAborted()
+    const atHand = this.usable()
+    if (atHand !== undefined && this.#isGood(atHand, need)) return atHand
     const generation = this.#generation
     for (let round = 1; ; round += 1) {
-      const outcome = await this.#renewShared(need, signal)
-      const tokens = outcome.kind === 'tokens' ? outcome.tokens : await this.#ask(need, outcome, signal)
+      const outcome = await this.#obtainSilently(need, signal)
+      const { tokens, earned } = outcome.kind === 'tokens' ? outcome : await this.#ask(need, outcome, signal)
       if (generation !== this.#generation) throw this.desk.signedOutMeanwhile()
-      if (this.#satisfies(tokens, need, { justObtained: true }) || round >= maxRounds) return tokens
+      if (earned || this.#isGood(tokens, need) || round >= maxRounds) return tokens
     }
   }
 
@@ -127,17 +138,33 @@ export class TokenSource {
     this.desk.reset()
   }
 
-  #renewShared(need: Need, signal?: AbortSignal): Promise<Silent> {
+  async #renewShared(need: Need, signal?: AbortSignal): Promise<Silent> {
+    this.#context.reentrance.refuse('lock')
     return this.#silent.run(flightKey(need), () => this.#renew(need), signal)
   }
 
+  /** A renewal that fails, for whatever reason, makes nobody fail whom the present token still serves. */
+  async #obtainSilently(need: Need, signal?: AbortSignal): Promise<Silent> {
+    try {
+      return await this.#renewShared(need, signal)
+    } catch (error) {
+      const tokens = this.#context.currentTokens
+      const serves = tokens !== undefined && this.#isGood(tokens, need)
+      if (!serves || signal?.aborted === true || !isOAuthFlowError(error)) throw error
+      return present(tokens)
+    }
+  }
+
   #renewInBackground(): void {
-    if (this.#silent.has(flightKey({}))) return
+    if (this.#silent.has(flightKey({})) || this.#context.reentrance.isWithin('lock')) return
     this.renewQuietly({ early: true }).catch(() => undefined)
   }
 
-  #ask(need: Need, { rejectedClient }: { rejectedClient?: string }, signal?: AbortSignal): Promise<TokenSet> {
-    return this.desk.signIn(rejectedClient === undefined ? need : { ...need, rejectedClient }, signal)
+  /** Signs in, or joins the sign-in under way; one for another scope may not do. */
+  async #ask(need: Need, { rejectedClient }: { rejectedClient?: string }, signal?: AbortSignal): Promise<Obtained> {
+    const { pending = need.scope } = this.desk
+    const tokens = await this.desk.signIn(rejectedClient === undefined ? need : { ...need, rejectedClient }, signal)
+    return { kind: 'tokens', tokens, earned: pending === need.scope || coversScope(tokens.scope, need.scope) }
   }
 
   /** Under the lock: looks again at what is stored, adopts it if it satisfies the need, else renews. */
@@ -145,16 +172,15 @@ export class TokenSource {
     return this.#context.exclusive(async (lease) => {
       await this.dpop.ready()
       const { current } = lease.tokens
-      if (current !== undefined && this.#satisfies(current, need)) return { kind: 'tokens', tokens: current }
+      if (current !== undefined && this.#satisfies(current, need)) return present(current)
       if (this.#neverAccepted(current, need)) lease.metadata.expire()
       const grant = await this.#grantInForce(lease, need)
       const refreshed = grant === undefined ? undefined : await this.#refreshed(lease, grant, need)
-      if (refreshed !== undefined) return refreshed
+      if (refreshed?.kind === 'tokens') return refreshed
       const { grant: configured } = this.#context.settings
-      if (configured.kind === 'silent') return { kind: 'tokens', tokens: await this.#present(lease, configured, need) }
+      if (configured.kind === 'silent') return earned(await this.#presenter.present(lease, configured, need))
       const kept = lease.tokens.current
-      if (kept !== undefined && need.early === true && this.#isGood(kept, need)) return { kind: 'tokens', tokens: kept }
-      return { kind: 'person' }
+      return kept !== undefined && this.#isGood(kept, need) ? present(kept) : (refreshed ?? { kind: 'person' })
     })
   }
 
@@ -166,8 +192,7 @@ export class TokenSource {
     const { grant } = lease.tokens
     if (grant === undefined || need.signIn === true) return undefined
     const { metadata, clients } = lease
-    const inDoubt =
-      this.#discovery.hasMoved(lease, need) || metadata.dropped || (clients.several && need.refusal !== undefined)
+    const inDoubt = this.#discovery.isInDoubt(lease, need) || (clients.several && need.refusal !== undefined)
     const server = inDoubt
       ? await this.#discovery.discover(lease, need, { reread: true })
       : (metadata.known ?? grant.server)
@@ -177,41 +202,44 @@ export class TokenSource {
     return former.find((other) => other.tokens?.refresh_token !== undefined)
   }
 
+  /** What a refresh came to; undefined when there is none to be had. A failure that settles nothing rejects. */
   async #refreshed(lease: Lease, grant: GrantRecord, need: Need): Promise<Silent | undefined> {
     const { current } = lease.tokens
     // RFC 6749 §6: a refresh never widens the scope.
     if (!coversScope(current?.scope, need.scope) || !(await this.#refresh.isPossible(grant))) return undefined
-    const keepAccessToken = current !== undefined && this.#isGood(current, need)
+    const keepAccessToken = current !== undefined && this.#isAlive(current, need)
     const outcome = await this.#refresh.renew(lease, grant, { keepAccessToken })
-    return this.#afterRefresh(outcome, keepAccessToken ? current : undefined, grant)
-  }
-
-  #afterRefresh(outcome: RenewalOutcome, good: TokenSet | undefined, grant: GrantRecord): Silent | undefined {
-    if (outcome.kind === 'renewed') return { kind: 'tokens', tokens: outcome.tokens }
-    if (good !== undefined) return { kind: 'tokens', tokens: good }
-    if (outcome.kind === 'rejected') return undefined
-    if (outcome.kind === 'client' && grant.client.source === 'dynamic') {
-      return { kind: 'person', rejectedClient: grant.client.client_id }
+    switch (outcome.kind) {
+      case 'renewed':
+        return earned(outcome.tokens)
+      case 'adopted':
+        return present(outcome.tokens)
+      case 'rejected':
+        return undefined
+      case 'client':
+        if (grant.client.source !== 'dynamic') throw outcome.error
+        return { kind: 'person', rejectedClient: grant.client.client_id }
+      case 'transient':
+        throw outcome.error
     }
-    throw outcome.error
   }
 
-  #present(lease: Lease, grant: SilentGrant, need: Need): Promise<TokenSet> {
-    return this.#presenter.present(lease, grant, need)
-  }
-
-  #satisfies(tokens: TokenSet, need: Need, o: { justObtained?: boolean } = {}): boolean {
-    if (tokens.access_token === need.refused || !this.dpop.fit(tokens)) return false
-    if (o.justObtained === true) return coversScope(tokens.scope, need.scope) || need.scope === undefined
-    if (need.signIn === true || !coversScope(tokens.scope, need.scope)) return false
+  /** Whether they do without a renewal. */
+  #satisfies(tokens: TokenSet, need: Need): boolean {
+    if (!this.#isGood(tokens, need)) return false
     const state = freshness(tokens, this.#context.settings.now(), need.minValidity)
     return state === 'fresh' || (state === 'renewable' && need.early !== true)
   }
 
-  /** Not refused and not expired: fit for use although a renewal failed. */
+  /** Whether they do although they could not be renewed. */
   #isGood(tokens: TokenSet, need: Need): boolean {
-    const expired = tokens.expiresAt !== undefined && this.#context.settings.now() >= tokens.expiresAt
-    return tokens.access_token !== need.refused && !expired && need.signIn !== true && this.dpop.fit(tokens)
+    const { scope, minValidity = 0, signIn } = need
+    if (signIn === true || !this.#isAlive(tokens, need) || !coversScope(tokens.scope, scope)) return false
+    return !isExpired(tokens, this.#context.settings.now() + minValidity) && this.dpop.fit(tokens)
+  }
+
+  #isAlive(tokens: TokenSet, need: Need): boolean {
+    return tokens.access_token !== need.refused && !isExpired(tokens, this.#context.settings.now())
   }
 
   #neverAccepted(current: TokenSet | undefined, need: Need): boolean {
@@ -222,6 +250,14 @@ export class TokenSource {
     if (this.#context.settings.grant.kind === 'silent') return this.#context.grant !== undefined
     return this.#context.canRefreshToken()
   }
+}
+
+function earned(tokens: TokenSet): Obtained {
+  return { kind: 'tokens', tokens, earned: true }
+}
+
+function present(tokens: TokenSet): Obtained {
+  return { kind: 'tokens', tokens, earned: false }
 }
 
 /** What a rediscovery changed about the server of a grant; the resource stays the one its tokens are for. */

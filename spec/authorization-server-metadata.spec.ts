@@ -1,5 +1,5 @@
-import { clientCredentials, type AuthorizationServerMetadata, type OAuthClientProvider } from 'axios-oauth2'
 import { startWorld, withMembers, type World, type WorldOptions } from './support/world'
+import { failureOf } from './support/failure-of'
 
 let world: World
 
@@ -15,13 +15,6 @@ const signIn = ['register 201', 'authorize 302', 'token 200', 'api 200']
 
 function asked(): string[] {
   return [...world.journal].filter(({ url }) => url.includes(oauth) || url.includes(openid)).map(({ url }) => url)
-}
-
-async function failure(request: Promise<unknown>): Promise<Error & { code?: string }> {
-  return request.then(
-    () => new Error('there was no failure'),
-    (error: Error) => error,
-  )
 }
 
 /** Changes what both documents of the issuer say. */
@@ -49,7 +42,7 @@ describe('where the metadata of an issuer is asked for', () => {
       world.answer('prm', withMembers({ authorization_servers: [world.issuer + slash] }))
       world.answer('as-metadata', { status: 404 })
       world.answer('openid', { status: 404 })
-      expect(await failure(world.connect().api.get(''))).toMatchObject({ code: 'OAUTH_DISCOVERY_FAILED' })
+      expect(await failureOf(world.connect().api.get(''))).toMatchObject({ code: 'OAUTH_DISCOVERY_FAILED' })
       expect(asked()).toEqual(expected)
     },
   )
@@ -105,7 +98,7 @@ describe('an answer that is no metadata', () => {
 
   it.each([408, 425, 429, 500, 503])('ends the search: %i [as-metadata.next-candidate AS-32]', async (status) => {
     world.answer('as-metadata', { status })
-    expect(await failure(world.connect().api.get(''))).toMatchObject({
+    expect(await failureOf(world.connect().api.get(''))).toMatchObject({
       name: 'OAuthDiscoveryError',
       code: 'OAUTH_TEMPORARY',
       retryable: true,
@@ -122,7 +115,7 @@ describe('an answer that is no metadata', () => {
     ['drip', 'OAUTH_TIMEOUT'],
   ])('ends the search: %s [as-metadata.next-candidate AS-35]', async (answering, code) => {
     world.answer('as-metadata', answering)
-    expect(await failure(world.connect({ requestTimeout: 80 }).api.get(''))).toMatchObject({ code, retryable: true })
+    expect(await failureOf(world.connect({ requestTimeout: 80 }).api.get(''))).toMatchObject({ code, retryable: true })
     expect(asked()).toEqual([oauth])
     expectOnlyDiscovery()
   })
@@ -137,7 +130,7 @@ describe('an answer that is no metadata', () => {
     'is named when there is no better: %s [as-metadata.required-members AS-04 AS-05]',
     async (_name, members, named) => {
       say(members)
-      const error = await failure(world.connect().api.get(''))
+      const error = await failureOf(world.connect().api.get(''))
       expect(error).toMatchObject({ name: 'OAuthDiscoveryError', code: 'OAUTH_METADATA_INVALID', retryable: false })
       expect(error.message).toContain(named)
       expectOnlyDiscovery()
@@ -147,7 +140,7 @@ describe('an answer that is no metadata', () => {
   it('is no reason to guess endpoints anywhere [as-metadata.no-origin-guess AS-31]', async () => {
     world.answer('as-metadata', { status: 404 })
     world.answer('openid', { status: 404 })
-    expect(await failure(world.connect().api.get(''))).toMatchObject({
+    expect(await failureOf(world.connect().api.get(''))).toMatchObject({
       name: 'OAuthDiscoveryError',
       code: 'OAUTH_DISCOVERY_FAILED',
     })
@@ -163,7 +156,7 @@ describe('an answer that is no metadata', () => {
     const headers = { 'WWW-Authenticate': 'Bearer' }
     world.answer('api', { status: 401, headers })
     const { rs, as } = world.origin
-    const error = await failure(api.get(''))
+    const error = await failureOf(api.get(''))
     const told = (await provider.describe()).discovery.map(({ url, status }) => [url, status])
     expect(told).toEqual([
       [`${rs}/.well-known/oauth-protected-resource/mcp`, 200],
@@ -183,161 +176,9 @@ describe('an answer that is no metadata', () => {
     await start({ path: '/mcp?key=s3cr3t-of-a-tenant' })
     world.answer('prm', { status: 404 })
     const { api, provider } = world.connect({ legacy: 'off' })
-    const error = await failure(api.get(''))
+    const error = await failureOf(api.get(''))
     expect(error).toMatchObject({ code: 'OAUTH_DISCOVERY_FAILED' })
     expect(`${error.message} ${JSON.stringify(error)}`).not.toContain('s3cr3t')
     expect(JSON.stringify((await provider.describe()).discovery)).not.toContain('s3cr3t')
   })
-})
-
-describe('the members of a document', () => {
-  beforeEach(() => start())
-
-  it('that are required are few: a machine needs no authorization endpoint [as-metadata.required-members]', async () => {
-    say({ authorization_endpoint: undefined, registration_endpoint: undefined, response_types_supported: undefined })
-    const { redirect_uris: _, ...clientInformation } = world.addClient()
-    await world.connect({ grant: clientCredentials(), clientInformation }).api.get('')
-    expect(world.steps().slice(-2)).toEqual(['token 200', 'api 200'])
-  })
-
-  it('include an authorization endpoint where a person signs in [as-metadata.required-members]', async () => {
-    say({ authorization_endpoint: undefined })
-    expect(await failure(world.connect().api.get(''))).toMatchObject({ code: 'OAUTH_DISCOVERY_FAILED' })
-    expectOnlyDiscovery()
-  })
-
-  it('of OpenID may be missing or unknown [as-metadata.oidc-lenient]', async () => {
-    world.answer('as-metadata', { status: 404 })
-    world.answer(
-      'openid',
-      withMembers({
-        response_types_supported: undefined,
-        subject_types_supported: ['galactic'],
-        id_token_signing_alg_values_supported: ['XX999'],
-        grant_types_supported: ['authorization_code', 'refresh_token', 'urn:unheard:of'],
-        token_endpoint_auth_methods_supported: ['none', 'telepathy'],
-      }),
-    )
-    await expect(world.connect().api.get('')).resolves.toMatchObject({ status: 200 })
-  })
-
-  it('that are null or of the wrong type count as absent [as-metadata.null-members PR-25]', async () => {
-    const wrong = {
-      scopes_supported: { 0: 'read', length: 1 },
-      revocation_endpoint: null,
-      pushed_authorization_request_endpoint: 7,
-      require_pushed_authorization_requests: null,
-      client_id_metadata_document_supported: 'true',
-      grant_types_supported: 'authorization_code',
-      response_types_supported: null,
-      mtls_endpoint_aliases: ['x'],
-      jwks_uri: null,
-    }
-    say(wrong)
-    world.answer(
-      'prm',
-      withMembers({ scopes_supported: { 0: 'read', length: 1 }, resource_name: null, bearer_methods_supported: 5 }),
-    )
-    const { api, provider } = world.connect()
-    await api.get('')
-    expect(world.user.visits[0]?.searchParams.has('scope')).toBe(false)
-    for (const name of Object.keys(wrong)) expect(provider.context.authorizationServerMetadata).not.toHaveProperty(name)
-  })
-
-  it('that nobody knows are kept, also through the storage [as-metadata.unknown-kept]', async () => {
-    const records = new Map<string, string>()
-    const storage = {
-      get: (key: string) => Promise.resolve(records.get(key)),
-      set: (key: string, value: string) => Promise.resolve(void records.set(key, value)),
-      delete: (key: string) => Promise.resolve(void records.delete(key)),
-    }
-    const extension = { 'x-acme': { deep: [1, { two: 'three' }] }, display_values_supported: ['page'] }
-    say(extension)
-    world.answer('prm', withMembers({ 'x-acme-resource': 5 }))
-    const first = world.connect({ storage })
-    await first.api.get('')
-    const second = world.connect({ storage })
-    await second.provider.describe()
-    for (const { context } of [first.provider, second.provider] as OAuthClientProvider[]) {
-      expect(context.authorizationServerMetadata).toMatchObject(extension)
-      expect(context.protectedResourceMetadata).toMatchObject({ 'x-acme-resource': 5 })
-    }
-  })
-
-  it('in an OpenID document count as in an OAuth document, after a restart too: iss [as-metadata.unknown-kept iss.advertised-missing]', async () => {
-    world.answer('as-metadata', { status: 404 })
-    const records = new Map<string, string>()
-    const storage = {
-      get: (key: string) => Promise.resolve(records.get(key)),
-      set: (key: string, value: string) => Promise.resolve(void records.set(key, value)),
-      delete: (key: string) => Promise.resolve(void records.delete(key)),
-    }
-    const { url } = await world.connect({ storage, interactive: false }).provider.startAuthorization()
-    const callback = new URL(await world.user.visit(url))
-    callback.searchParams.delete('iss')
-    const finish = world.connect({ storage, interactive: false }).provider.finishAuthorization(callback)
-    expect(await failure(finish)).toMatchObject({ code: 'OAUTH_ISSUER_MISMATCH' })
-    expect(world.count('token')).toBe(0)
-  })
-
-  it.each<[string, Record<string, unknown>]>([
-    ['without code', { response_types_supported: ['token', 'id_token'] }],
-    ['empty', { response_types_supported: [] }],
-  ])(
-    'that rule the code flow out end it before anything is registered: %s [as-metadata.code-supported AS-28]',
-    async (_name, members) => {
-      say(members)
-      expect(await failure(world.connect().api.get(''))).toMatchObject({ code: 'OAUTH_DISCOVERY_FAILED' })
-      expectOnlyDiscovery()
-    },
-  )
-
-  it.each<[string, unknown]>([
-    ['missing', undefined],
-    ['null', null],
-    ['plain', ['plain']],
-    ['a text', 'S256'],
-    ['of another case', ['s256']],
-    ['empty', []],
-  ])('must promise S256: %s [AS-07 AS-08 AS-09]', async (_name, code_challenge_methods_supported) => {
-    say({ code_challenge_methods_supported })
-    expect(await failure(world.connect().api.get(''))).toMatchObject({ code: 'OAUTH_PKCE_UNSUPPORTED' })
-    expectOnlyDiscovery()
-  })
-})
-
-describe('authorizationServerMetadata', () => {
-  beforeEach(() => start())
-
-  function configured(members: Record<string, unknown> = {}): AuthorizationServerMetadata {
-    const { issuer } = world
-    const endpoints = { authorization_endpoint: `${issuer}/authorize`, token_endpoint: `${issuer}/token` }
-    const registration_endpoint = `${issuer}/register`
-    return { issuer, ...endpoints, registration_endpoint, code_challenge_methods_supported: ['S256'], ...members }
-  }
-
-  it('takes the place of every discovery [as-metadata.configured]', async () => {
-    const { api } = world.connect({ authorizationServerMetadata: configured() })
-    await api.get('')
-    expect(world.steps()).toEqual(['api 401', ...signIn])
-    expect(world.user.visits[0]?.searchParams.get('resource')).toBe(world.serverUrl)
-  })
-
-  it.each<[string, Record<string, unknown>, string]>([
-    ['PKCE', { code_challenge_methods_supported: undefined }, 'OAUTH_PKCE_UNSUPPORTED'],
-    ['https', { token_endpoint: 'http://as.example.test/token' }, 'OAUTH_URL_FORBIDDEN'],
-    ['scheme', { authorization_endpoint: 'javascript:alert(1)' }, 'OAUTH_URL_FORBIDDEN'],
-    ['code', { response_types_supported: ['token'] }, 'OAUTH_DISCOVERY_FAILED'],
-  ])('passes the same checks as a fetched document: %s [as-metadata.configured]', async (_name, members, code) => {
-    const { api } = world.connect({ authorizationServerMetadata: configured(members) })
-    expect(await failure(api.get(''))).toMatchObject({ code })
-    expect(world.steps()).toEqual(['api 401'])
-  })
-
-  it.each(['as', 'http://as.example.test', 'https://as.example.test/?x', ''])(
-    'has an issuer that can be one, or is refused at construction: %j [as-metadata.configured issuer.raw-string]',
-    (issuer) => {
-      expect(() => world.connect({ authorizationServerMetadata: configured({ issuer }) })).toThrow(TypeError)
-    },
-  )
 })

@@ -79,12 +79,12 @@ describe('OAuthFlowError', () => {
   })
 
   it('hands URL, state and response out through accessors and in no rendering [redact.everywhere]', () => {
-    const error = new OAuthAuthorizationError('A person is needed.', {
+    const shared = new OAuthAuthorizationError('A person is needed.', {
       code: 'OAUTH_AUTHORIZATION_REQUIRED',
       authorizationUrl: 'https://as.example.com/authorize?state=hush',
       state: 'hush',
     })
-    OAuthFlowError.attachResponse(error, { data: 'hush' })
+    const error = OAuthFlowError.withResponse(shared, { data: 'hush' })
     expect(error.authorizationUrl).toContain('state=hush')
     expect(error.state).toBe('hush')
     expect(error.response).toEqual({ data: 'hush' })

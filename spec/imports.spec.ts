@@ -11,7 +11,7 @@ const lib = path.resolve(__dirname, '../lib')
  * before it.
  */
 const layers: readonly (readonly string[])[] = [
-  ['errors', 'mutex', 'deadline', 'callback', 'events', 'inspect'],
+  ['errors', 'mutex', 'deadline', 'callback', 'events', 'inspect', 'reentrance'],
   ['protocol/'],
   ['http', 'need'],
   ['lease', 'storage/'],
@@ -20,6 +20,8 @@ const layers: readonly (readonly string[])[] = [
   ['client-authentication/', 'token-types/'],
   [
     'metadata-documents',
+    'announced-locations',
+    'server-metadata',
     'discovery',
     'dynamic-registration',
     'registrar',
@@ -34,6 +36,8 @@ const layers: readonly (readonly string[])[] = [
     'protected-urls',
     'redirects',
     'redact',
+    'outcome',
+    'refused-request',
     'body',
     'attachment',
     'patience',

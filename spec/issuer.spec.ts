@@ -1,4 +1,6 @@
+import { MemoryTokenStorage, type OAuthFlowError } from 'axios-oauth2'
 import { startWorld, withMembers, type ConnectOptions, type World, type WorldOptions } from './support/world'
+import { failureOf } from './support/failure-of'
 
 let world: World
 
@@ -8,15 +10,8 @@ async function start(o?: WorldOptions): Promise<void> {
 
 afterEach(() => world.stop())
 
-async function failure(request: Promise<unknown>): Promise<Error & { code?: string; hint?: string }> {
-  return request.then(
-    () => new Error('there was no failure'),
-    (error: Error) => error,
-  )
-}
-
-async function attempt(o?: ConnectOptions): Promise<Error & { code?: string; hint?: string }> {
-  return failure(world.connect(o).api.get(''))
+async function attempt(o?: ConnectOptions): Promise<OAuthFlowError> {
+  return failureOf(world.connect(o).api.get(''))
 }
 
 /** Nothing was registered, opened or posted. */
@@ -34,7 +29,7 @@ describe('the issuer of a document', () => {
     ['a path added', {}, ({ issuer }) => `${issuer}/x`],
     ['two slashes', {}, ({ issuer }) => `${issuer}//`],
     ['a dot segment', {}, ({ issuer }) => `${issuer}/.`],
-    ['another tenant', { issuerPath: '/tenant2' }, ({ issuer }) => issuer.replace('2', '1')],
+    ['another tenant', { issuerPath: '/tenant2' }, ({ issuer }) => issuer.replace('tenant2', 'tenant1')],
     ['no tenant', { issuerPath: '/tenant2' }, ({ origin }) => origin.as],
     ['a slash behind a path', { issuerPath: '/t' }, ({ issuer }) => `${issuer}/`],
     ['a percent-encoded letter', { issuerPath: '/t' }, ({ issuer }) => issuer.replace('/t', '/%74')],
@@ -140,8 +135,13 @@ describe('the issuer of a document', () => {
 })
 
 describe('the endpoints of an issuer', () => {
-  const names = ['token_endpoint', 'registration_endpoint', 'revocation_endpoint'] as const
-  const moved = { token_endpoint: 'token', registration_endpoint: 'register', revocation_endpoint: 'revoke' }
+  const moved = {
+    token_endpoint: 'token',
+    registration_endpoint: 'register',
+    revocation_endpoint: 'revoke',
+    pushed_authorization_request_endpoint: 'par',
+  }
+  const names = Object.keys(moved) as (keyof typeof moved)[]
 
   it.each(names)('may be on another host at first: %s [issuer.token-host-free AS-25 AS-42]', async (name) => {
     await start({ iss: false })
@@ -154,13 +154,15 @@ describe('the endpoints of an issuer', () => {
 
   it.each(names)('do not move to another host later: %s [issuer.token-host-free AS-21]', async (name) => {
     await start()
+    const undo = world.answer('as-metadata', withMembers({ [name]: `${world.issuer}/${moved[name]}` }))
     const { api } = world.connect()
     await api.get('')
+    undo()
     world.forget()
     world.expireTokens()
     world.endSession()
     world.answer('as-metadata', withMembers({ [name]: `${world.origin.evil}/${moved[name]}` }))
-    expect(await failure(api.get(''))).toMatchObject({ name: 'OAuthDiscoveryError', code: 'OAUTH_AS_CHANGED' })
+    expect(await failureOf(api.get(''))).toMatchObject({ name: 'OAuthDiscoveryError', code: 'OAUTH_AS_CHANGED' })
     expect(world.order().filter((line) => line.startsWith('evil'))).toEqual([])
     expect(world.user.visits).toHaveLength(1)
   })
@@ -175,7 +177,7 @@ describe('the endpoints of an issuer', () => {
     world.answer('other', { body: { resource: world.serverUrl, authorization_servers: [world.issuer] } })
     const headers = { 'WWW-Authenticate': `Bearer resource_metadata="${world.origin.rs}/moved"` }
     world.answer('api', { status: 401, headers })
-    expect(await failure(api.get(''))).toMatchObject({ code: 'OAUTH_AS_CHANGED' })
+    expect(await failureOf(api.get(''))).toMatchObject({ code: 'OAUTH_AS_CHANGED' })
     expect(world.count('token')).toBe(0)
   })
 
@@ -196,10 +198,10 @@ describe('the endpoints of an issuer', () => {
     const { api, provider } = world.connect()
     await api.get('')
     world.answer('as-metadata', withMembers({ token_endpoint: `${world.origin.evil}/token` }))
-    const error = await failure(provider.authorize())
+    const error = await failureOf(provider.authorize())
     expect(error).toMatchObject({ code: 'OAUTH_AS_CHANGED' })
-    if (!(error.hint ?? '').includes('sign out')) return
-    await provider.signOut()
-    expect(await failure(provider.authorize())).not.toMatchObject({ code: 'OAUTH_AS_CHANGED' })
+    expect(error.hint).toContain('remove the session from the storage and sign in with a new provider')
+    await world.connect({ storage: new MemoryTokenStorage() }).provider.authorize()
+    expect(world.order().at(-1)).toBe('evil POST /token')
   })
 })

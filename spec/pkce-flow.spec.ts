@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { OAuthClientProvider, OAuthFlowError } from 'axios-oauth2'
+import type { OAuthClientProvider } from 'axios-oauth2'
+import { failureOf } from './support/failure-of'
 import { ObservedStorage } from './support/observed-storage'
 import { queryOf, startWorld, withMembers, type World, type WorldOptions } from './support/world'
 
@@ -24,13 +25,6 @@ function process(o: Parameters<World['connect']>[0] = {}): OAuthClientProvider {
 /** Begins a sign-in, lets the person go through it, and gives the callback URL. */
 async function callbackOf(provider: OAuthClientProvider): Promise<string> {
   return world.user.visit((await provider.startAuthorization()).url)
-}
-
-function failure(promise: Promise<unknown>): Promise<OAuthFlowError> {
-  return promise.then(
-    () => Promise.reject(new Error('expected a rejection')),
-    (error: unknown) => error as OAuthFlowError,
-  )
 }
 
 function changed(callback: string, change: (query: URLSearchParams) => void): string {
@@ -62,7 +56,7 @@ describe('PKCE', () => {
   it('refuses metadata that says nothing of PKCE, before registration and browser [pkce.support-required] [pkce.assume-list]', async () => {
     world.answer('as-metadata', withMembers({ code_challenge_methods_supported: undefined }))
     const { api } = world.connect({ assumePkceSupport: [`${world.issuer}/other`] })
-    const error = await failure(api.get(''))
+    const error = await failureOf(api.get(''))
     expect(error).toMatchObject({ code: 'OAUTH_PKCE_UNSUPPORTED', retryable: false })
     expect(error.hint).toContain('assumePkceSupport')
     expect([world.count('register'), world.user.visits.length, world.count('token')]).toEqual([0, 0, 0])
@@ -109,7 +103,7 @@ describe('the state', () => {
     async (_name, change) => {
       const provider = process()
       const callback = await callbackOf(provider)
-      const error = await failure(provider.finishAuthorization(changed(callback, change)))
+      const error = await failureOf(provider.finishAuthorization(changed(callback, change)))
       expect(error).toMatchObject({ name: 'OAuthAuthorizationError', code: 'OAUTH_STATE_MISMATCH' })
       expect(world.count('token')).toBe(0)
       expect(world.leaksIn(error)).toEqual([])
@@ -127,7 +121,7 @@ describe('the state', () => {
     world.clock.advance(lifetime)
     const hints = new Set<string | undefined>()
     for (const callback of [finished, late, changed(late, (query) => query.set('state', 'unheard-of'))]) {
-      const error = await failure(provider.finishAuthorization(callback))
+      const error = await failureOf(provider.finishAuthorization(callback))
       expect(error.code).toBe('OAUTH_STATE_MISMATCH')
       hints.add(error.hint)
     }
@@ -291,7 +285,11 @@ describe('a transaction', () => {
   const ends: readonly (readonly [string, () => void, (callback: string) => string])[] = [
     ['success', () => undefined, (callback) => callback],
     ['a refusal of the person', () => world.user.deny(), (callback) => callback],
-    ['a foreign issuer', () => undefined, (callback) => changed(callback, (query) => query.set('iss', 'https://e.example'))],
+    [
+      'a foreign issuer',
+      () => undefined,
+      (callback) => changed(callback, (query) => query.set('iss', 'https://e.example')),
+    ],
     [
       'a refusal of the token endpoint',
       () => void world.answer('token', { status: 400, body: { error: 'invalid_grant' } }),
@@ -334,7 +332,7 @@ describe('a callback', () => {
     async (_name, change) => {
       const provider = process()
       const callback = await callbackOf(provider)
-      const error = await failure(provider.finishAuthorization(changed(callback, change)))
+      const error = await failureOf(provider.finishAuthorization(changed(callback, change)))
       expect(error).toMatchObject({ name: 'OAuthAuthorizationError', code: 'OAUTH_CALLBACK_INVALID' })
       expect(world.leaksIn(error)).toEqual([])
       expect(world.count('token')).toBe(0)
@@ -372,7 +370,7 @@ describe('a callback', () => {
     world.user.rewrite((url) =>
       changed(url, (query) => query.set('error_description', 'no \u001b[31m<script>\r\nSet-Cookie: x')),
     )
-    const error = await failure(world.connect().api.get(''))
+    const error = await failureOf(world.connect().api.get(''))
     expect(error).toMatchObject({
       name: 'OAuthAuthorizationError',
       code: 'OAUTH_AUTHORIZATION_DENIED',
@@ -401,9 +399,9 @@ describe('a callback', () => {
         query.set('error_description', 'call 0900-PHISH')
         query.set('error_uri', 'https://phish.example')
       })
-      const error = await failure(provider.finishAuthorization(callback))
+      const error = await failureOf(provider.finishAuthorization(callback))
       expect(error).toMatchObject({ code: 'OAUTH_ISSUER_MISMATCH' })
-      expect(error).not.toHaveProperty('oauthError')
+      expect([error.oauthError, error.oauthErrorDescription]).toEqual([undefined, undefined])
       expect(`${error.stack} ${error.hint} ${JSON.stringify(error)}`).not.toMatch(/phish/i)
       expect(world.count('token')).toBe(0)
     },
@@ -447,7 +445,7 @@ describe('a mix-up', () => {
         authorization_response_iss_parameter_supported: undefined,
       }),
     )
-    const error = await failure(world.connect().api.get(''))
+    const error = await failureOf(world.connect().api.get(''))
     expect(error).toMatchObject({ name: 'OAuthAuthorizationError', code: 'OAUTH_ISSUER_MISMATCH' })
     expect(world.requests('authorize').map(({ server, status }) => [server, status])).toEqual([['as', 302]])
     expect(world.count('token')).toBe(0)

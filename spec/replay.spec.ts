@@ -1,5 +1,5 @@
 import { Agent } from 'node:http'
-import { isAxiosError, type AxiosError, type AxiosRequestConfig } from 'axios'
+import { isAxiosError, type AxiosError, type AxiosRequestConfig, type AxiosResponse } from 'axios'
 import { startWorld, type Connection, type ConnectOptions, type Echo, type Entry, type World } from './support/world'
 
 let world: World
@@ -55,6 +55,21 @@ describe('a refused token', () => {
     outage()
     world.clock.advance(3_600_001)
     await expect(api.get('/x')).resolves.toMatchObject({ status: 200 })
+  })
+
+  it('whose renewal fails for many requests at once leaves each with its own 401 [errors.request-rejects]', async () => {
+    const { api } = await signedIn()
+    world.revokeAccessTokens()
+    const gate = world.hold('token')
+    world.answer('token', { status: 503, headers: { 'Retry-After': '3600' } })
+    const paths = ['/a', '/b', '/c']
+    const failing = paths.map((path) => api.get(path).catch((error: unknown) => error))
+    await gate.arrived
+    gate.release()
+    const errors = (await Promise.all(failing)) as { code: string; response: AxiosResponse }[]
+    expect(errors.map(({ code }) => code)).toEqual(Array(3).fill('OAUTH_TEMPORARY'))
+    expect(errors.map(({ response }) => response.config.url)).toEqual(paths)
+    expect(world.leaksIn(errors.map(({ response }) => response))).toEqual([])
   })
 
   it('that is refused for ever costs two sendings, one renewal, and ends in the API’s own 401 [replay.once] [LP-01] [LP-02]', async () => {

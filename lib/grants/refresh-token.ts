@@ -1,6 +1,6 @@
 import type { OAuthContext } from '../context'
 import { codeOf, type OAuthEventBase } from '../events'
-import { isOAuthFlowError, OAuthTokenError, type OAuthFlowError } from '../errors'
+import { isOAuthFlowError, OAuthScopeError, OAuthTokenError, type OAuthFlowError } from '../errors'
 import type { Lease } from '../lease'
 import { sha256Base64url } from '../protocol/encoding'
 import { isSecretExpired } from '../protocol/registration'
@@ -12,6 +12,8 @@ import type { TokenEndpoint } from '../token-endpoint'
 /** What became of one renewal. */
 export type RenewalOutcome =
   | { readonly kind: 'renewed'; readonly tokens: TokenSet }
+  /** Somebody else was faster: these are what the store holds by now. */
+  | { readonly kind: 'adopted'; readonly tokens: TokenSet }
   /** The session has ended for good; the refresh token is never posted again. */
   | { readonly kind: 'rejected'; readonly error: OAuthFlowError }
   /** The client is unknown by now; about the refresh token nothing was said. */
@@ -35,7 +37,7 @@ const unclearLimit = 3
 export class RefreshToken {
   readonly #context: OAuthContext
   readonly #endpoint: TokenEndpoint
-  #paused: { readonly until: number; readonly error: OAuthFlowError } | undefined
+  #paused: { readonly until: number; readonly error: OAuthFlowError; readonly refreshToken: string } | undefined
   #unclear = 0
 
   constructor(o: { context: OAuthContext; tokenEndpoint: TokenEndpoint }) {
@@ -52,7 +54,7 @@ export class RefreshToken {
     const refreshToken = tokens?.refresh_token
     const { grant_types: grantTypes } = client
     if (refreshToken === undefined || isSecretExpired(client, this.#context.settings.now())) return false
-    if (grantTypes !== undefined && !grantTypes.includes('refresh_token')) return false
+    if (client.rejected === true || (grantTypes !== undefined && !grantTypes.includes('refresh_token'))) return false
     if (!this.#endpoint.mayPresent(grant)) return false
     return deadRefreshTokens.length === 0 || !deadRefreshTokens.includes(await sha256Base64url(refreshToken))
   }
@@ -64,14 +66,15 @@ export class RefreshToken {
     o: { keepAccessToken: boolean },
   ): Promise<RenewalOutcome> {
     const { now } = this.#context.settings
-    if (this.#paused !== undefined && now() < this.#paused.until)
-      return { kind: 'transient', error: this.#paused.error }
+    const paused = this.#paused
+    if (paused !== undefined && now() < paused.until && paused.refreshToken === grant.tokens?.refresh_token)
+      return { kind: 'transient', error: paused.error }
     const startedAt = now()
     const outcome = await this.#try(grant, 1, startedAt + budget)
     const told = { origin: new URL(grant.server.issuer).origin, duration: now() - startedAt }
-    if (outcome.kind === 'renewed') return this.#renewed(lease, grant, outcome.tokens, told)
+    if ('tokens' in outcome) return this.#renewed(lease, grant, outcome.tokens, told)
     this.#report(outcome.error, told)
-    if (outcome.kind === 'transient') this.#pause(outcome.error)
+    if (outcome.kind === 'transient') return this.#pause(grant, outcome.error)
     if (outcome.kind === 'rejected') return this.#rejected(lease, grant, outcome.error, { ...o, told })
     return outcome
   }
@@ -110,13 +113,13 @@ export class RefreshToken {
   }
 
   #classify(error: OAuthFlowError): 'transient' | 'client' | 'rejected' {
-    if (!(error instanceof OAuthTokenError) || error.status === undefined) return 'transient'
-    // A token object that fails its checks says nothing about the refresh token: the record stays.
-    if (error.code === 'OAUTH_TOKEN_INVALID') return 'transient'
-    if (!isUnclear(error)) this.#unclear = 0
-    else if ((this.#unclear += 1) < unclearLimit) return 'transient'
+    // More than may ever be asked for was granted: what could be renewed is not wanted.
+    if (error instanceof OAuthScopeError) return 'rejected'
+    if (!isAnswer(error)) return 'transient'
     const kind = classify(error)
-    return kind === 'unclear' ? 'rejected' : kind
+    this.#unclear = kind === 'unclear' ? this.#unclear + 1 : 0
+    if (kind !== 'unclear') return kind
+    return this.#unclear < unclearLimit ? 'transient' : 'rejected'
   }
 
   /** Full jitter: a fleet that failed together does not return together. */
@@ -156,14 +159,17 @@ export class RefreshToken {
   ): Promise<RenewalOutcome> {
     const ended = await lease.tokens.end(grant.tokens?.refresh_token ?? '', o)
     const { current } = lease.tokens
-    if (!ended && current !== undefined) return { kind: 'renewed', tokens: current }
+    if (!ended && current !== undefined) return { kind: 'adopted', tokens: current }
     this.#context.events.emit('sessionEnded', { ...o.told, oauthError: error.oauthError })
     return { kind: 'rejected', error }
   }
 
-  #pause(error: OAuthFlowError): void {
+  #pause({ tokens }: GrantRecord, reason: OAuthFlowError): RenewalOutcome {
     const { now } = this.#context.settings
-    this.#paused = { until: now() + Math.max(pause, error.retryAfter ?? 0), error }
+    const error = withWayOut(reason)
+    const until = now() + Math.max(pause, error.retryAfter ?? 0)
+    this.#paused = { until, error, refreshToken: tokens?.refresh_token ?? '' }
+    return { kind: 'transient', error }
   }
 
   #report(error: OAuthFlowError, told: OAuthEventBase): void {
@@ -180,8 +186,21 @@ function classify({ status = 0, oauthError }: OAuthFlowError): ReturnType<typeof
   })
 }
 
-function isUnclear(error: OAuthFlowError): boolean {
-  return error.status !== undefined && classify(error) === 'unclear'
+/**
+ * Whether the server has said something about the refresh token. Neither a redirect does, nor a token that fails its
+ * checks, nor a private error code under a status of success (THREATS TK-25).
+ */
+function isAnswer(error: OAuthFlowError): boolean {
+  const { code, status } = error
+  if (status === undefined || (code !== 'OAUTH_TEMPORARY' && code !== 'OAUTH_TOKEN_ENDPOINT_ERROR')) return false
+  return error instanceof OAuthTokenError && (status >= 400 || classify(error) !== 'unclear')
+}
+
+/** The same failure, with the way out when it persists. */
+function withWayOut(error: OAuthFlowError): OAuthFlowError {
+  if (!(error instanceof OAuthTokenError) || error.hint !== undefined) return error
+  const hint = 'Nothing is lost and a later request tries again; if it persists, authorize() signs in anew.'
+  return new OAuthTokenError(error.message, { ...error, cause: error.cause, hint })
 }
 
 function sleep(ms: number): Promise<void> {

@@ -34,10 +34,11 @@ export function checkIssuer(o: {
 
 /**
  * Whether a value can name an authorization server: an absolute https URL (http on a loopback host when `loopback`)
- * without query, fragment and userinfo (RFC 8414 §2).
+ * without query, fragment and userinfo (RFC 8414 §2). A host such as `{tenant}` is a placeholder, which URL parsers let
+ * through and RFC 3986 §3.2.2 does not.
  */
 export function isUsableIssuer(value: unknown, loopback: boolean): value is string {
-  if (typeof value !== 'string' || /[?#]/.test(value)) return false
+  if (typeof value !== 'string' || /[?#]/.test(value) || /^[^/]*\/\/[^/]*[{}]/.test(value)) return false
   return refusalOf(value, { loopback, publicOnly: false, maxLength: maxIssuerLength }) === undefined
 }
 

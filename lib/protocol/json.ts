@@ -10,9 +10,19 @@ const damagedText = /\ufffd|\p{Surrogate}/u
  * was damaged on its way: two different strings must not become equal through replacement characters. Never throws.
  */
 export function parseJsonObject(body: unknown): JsonObject | undefined {
+  const object = readObject(body)
+  return object?.damaged === false ? object.members : undefined
+}
+
+/** Whether a body is a JSON object that was damaged on its way: it must not be used, but it proves no absence either. */
+export function isDamagedJsonObject(body: unknown): boolean {
+  return readObject(body)?.damaged === true
+}
+
+function readObject(body: unknown): { readonly members: JsonObject; readonly damaged: boolean } | undefined {
   try {
     const value: unknown = typeof body === 'string' ? JSON.parse(body.replace(/^\ufeff/, '')) : body
-    return isObject(value) && !isDamaged(value) ? ownMembers(value) : undefined
+    return isObject(value) ? { members: ownMembers(value), damaged: isDamaged(value) } : undefined
   } catch {
     // Text that is no JSON; of an adapter's object, a getter that throws.
     return undefined

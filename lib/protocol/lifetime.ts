@@ -58,6 +58,11 @@ export function freshness(lifetime: Lifetime, now: number, minValidity: number =
   return mandatoryAt === undefined || now < mandatoryAt ? 'renewable' : 'expired'
 }
 
+/** Whether a token has expired at `now`; one of unknown lifetime never has. */
+export function isExpired({ expiresAt }: Lifetime, now: number): boolean {
+  return expiresAt !== undefined && now >= expiresAt
+}
+
 /** NaN, which arithmetic on a damaged record yields, is no time. */
 function known(time: number | undefined): number | undefined {
   return Number.isNaN(time) ? undefined : time

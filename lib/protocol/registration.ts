@@ -67,12 +67,14 @@ export function parseRegistration(
     readonly endpoint: string
     readonly redirectUri?: string | undefined
     readonly supportedMethods: readonly string[]
+    /** What counts where the answer names no method. */
+    readonly requestedMethod?: string | undefined
   },
 ): RegisteredClient {
   const { data } = registeredClient.safeParse(document)
   if (data === undefined) throw refusal(o.endpoint, 'it has no `client_id` that is a non-empty text')
   const client = definedMembers(data) as RegisteredClient
-  const { redirect_uris: uris, token_endpoint_auth_method: method } = client
+  const { redirect_uris: uris, token_endpoint_auth_method: method = o.requestedMethod } = client
   const { redirectUri } = o
   if (uris !== undefined && redirectUri !== undefined && !uris.some((uri) => sameRedirectUri(uri, redirectUri))) {
     throw refusal(o.endpoint, `its \`redirect_uris\` do not contain ${quote(redirectUri)}`)

@@ -79,6 +79,20 @@ export function selectScope(o: ScopeSources): string | undefined {
   return withinCeiling(unionScope(selected, offlineAccess), o.ceiling)
 }
 
+/**
+ * Makes sure that a granted scope keeps to the ceiling. Throws {@link OAuthScopeError} `OAUTH_SCOPE_DENIED`: a token that
+ * can do more than may be asked for is not used.
+ */
+export function checkGranted(granted: string | undefined, ceiling: string | undefined): void {
+  const outside = ceiling === undefined ? undefined : missingScope(ceiling, granted)
+  if (outside === undefined) return
+  throw new OAuthScopeError(`The server granted the scope ${quote(outside)}, which is outside scopeCeiling.`, {
+    code: 'OAUTH_SCOPE_DENIED',
+    phase: 'token',
+    hint: 'Have the server grant what is asked for, or raise `scopeCeiling`.',
+  })
+}
+
 function checkCeiling(needed: string | undefined, ceiling: string): void {
   const outside = missingScope(ceiling, needed)
   if (needed === undefined || outside === undefined) return

@@ -3,6 +3,7 @@ import type { TokenStorage } from './token-storage'
 
 type Maybe<T> = T | null | undefined
 type Members = Record<string, unknown>
+type Records = Record<string, string | undefined>
 
 /** The four methods of the MCP Python SDK's `TokenStorage`, in camelCase. */
 export interface FourMethodStorage {
@@ -63,7 +64,7 @@ class FourMethodAdapter implements TokenStorage {
     return this.#turn.run(async () => {
       const record = JSON.parse(value) as Members
       if (record.kind === 'transaction') this.#transactions.set(key, value)
-      else if (record.kind === 'grant') await this.#setGrant(key, value, record)
+      else if (record.kind === 'grant') await this.#setGrant(key, value)
       else await this.#setClient({ [key]: value }, {})
     })
   }
@@ -71,15 +72,21 @@ class FourMethodAdapter implements TokenStorage {
   delete(key: string): Promise<void> {
     return this.#turn.run(async () => {
       if (this.#transactions.delete(key)) return
-      if (recordsOf(await this.#storage.getTokens())[key] !== undefined) await this.#storage.setTokens(noTokens)
+      const { [key]: removed, ...grants } = recordsOf(await this.#storage.getTokens())
+      if (removed !== undefined) await this.#showTokens(grants)
     })
   }
 
-  async #setGrant(key: string, value: string, record: Members): Promise<void> {
-    const client = record.client as Members
-    const { source: _source, proven: _proven, ...wire } = client
+  async #setGrant(key: string, value: string): Promise<void> {
+    const grants = { ...recordsOf(await this.#storage.getTokens()), [key]: value }
+    const { source: _source, proven: _proven, rejected: _rejected, ...wire } = shown(grants, key)?.client ?? {}
     await this.#setClient({}, wire)
-    await this.#storage.setTokens({ ...wireTokens(record.tokens as Members | undefined), [member]: { [key]: value } })
+    await this.#showTokens(grants, key)
+  }
+
+  /** Other readers of the storage see the tokens of one grant. */
+  #showTokens(grants: Records, key?: string): Promise<void> | void {
+    return this.#storage.setTokens({ ...wireTokens(shown(grants, key)?.tokens), [member]: grants })
   }
 
   async #setClient(records: Record<string, string>, wire: Members): Promise<void> {
@@ -100,7 +107,16 @@ function wireTokens(tokens: Members | undefined): Members {
   return { ...wire, expires_in: Math.round((expiresAt - issuedAt) / 1000) }
 }
 
-function recordsOf(stored: Maybe<object>): Record<string, string | undefined> {
+/** Of several grants the one written last if it has tokens, else one that has. */
+function shown(grants: Records, key: string | undefined): { client?: Members; tokens?: Members } | undefined {
+  const { [key ?? '']: last, ...others } = grants
+  const records = [last, ...Object.values(others)].flatMap((value) =>
+    value === undefined ? [] : [JSON.parse(value) as { client?: Members; tokens?: Members }],
+  )
+  return records.find(({ tokens }) => tokens !== undefined) ?? records[0]
+}
+
+function recordsOf(stored: Maybe<object>): Records {
   const records = (stored as Members | null | undefined)?.[member]
-  return typeof records === 'object' && records !== null ? (records as Record<string, string>) : {}
+  return typeof records === 'object' && records !== null ? (records as Records) : {}
 }

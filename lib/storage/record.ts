@@ -39,6 +39,8 @@ export interface KnownClient {
   readonly grant_types?: readonly string[] | undefined
   /** Whether this client has ever led to a token. */
   readonly proven?: boolean | undefined
+  /** Whether its server has called it unknown since. */
+  readonly rejected?: boolean | undefined
 }
 
 /** One authorization server as discovered for one resource. */
@@ -82,6 +84,14 @@ export interface GrantReference {
   readonly clientId: string
 }
 
+/** Names one transaction of a session. */
+export interface TransactionReference {
+  readonly id: string
+  readonly expiresAt: number
+  readonly used: boolean
+  readonly clientId?: string | undefined
+}
+
 /** Through which a restart finds the session's grant and open transactions. */
 export interface PointerRecord {
   readonly kind: 'pointer'
@@ -91,7 +101,7 @@ export interface PointerRecord {
   readonly partition: string | null
   /** Newest first; the first is the one in use. */
   readonly grants: readonly GrantReference[]
-  readonly transactions: readonly { readonly id: string; readonly expiresAt: number; readonly used: boolean }[]
+  readonly transactions: readonly TransactionReference[]
   /** Where a static secret without configured issuer was first used (THREATS D11). */
   readonly pin?: { readonly issuer: string; readonly tokenEndpoint: string } | undefined
 }
@@ -142,6 +152,7 @@ const clientSchema: z.ZodMiniType<KnownClient> = z.object({
   redirect_uris: z.optional(texts),
   grant_types: z.optional(texts),
   proven: z.optional(z.boolean()),
+  rejected: z.optional(z.boolean()),
 })
 
 const serverSchema: z.ZodMiniType<DiscoveredServer> = z.object({
@@ -176,7 +187,7 @@ const pointerSchema: z.ZodMiniType<PointerRecord> = z.object({
   serverUrl: text,
   partition: z.nullable(text),
   grants: z.array(z.object({ issuer: text, resource: text, clientId: text })),
-  transactions: z.array(z.object({ id: text, expiresAt: time, used: z.boolean() })),
+  transactions: z.array(z.object({ id: text, expiresAt: time, used: z.boolean(), clientId: z.optional(text) })),
   pin: z.optional(z.object({ issuer: text, tokenEndpoint: text })),
 })
 

@@ -124,11 +124,15 @@ export class Session {
   async #list(ref: GrantReference, inUse: GrantReference | undefined): Promise<void> {
     const listed = this.pointer?.grants[inUse === undefined ? 0 : 1]
     if (listed !== undefined && sameRef(listed, ref)) return
+    const before = this.pointer?.grants ?? []
     await this.writePointer((pointer) => {
       const others = pointer.grants.filter((other) => !sameRef(other, ref))
       const grants = inUse === undefined ? [ref, ...others] : [inUse, ref, ...others.slice(1)]
       return { grants: grants.slice(0, maxGrants) }
     })
+    const listedNow = this.pointer?.grants ?? []
+    const surplus = before.filter((other) => !listedNow.some((one) => sameRef(one, other)))
+    for (const other of surplus) await this.#store.remove(await this.#keyOf(other))
   }
 
   async #readGrant(key: string): Promise<Stored<GrantRecord> | undefined> {

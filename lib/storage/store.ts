@@ -4,9 +4,10 @@ import { withDeadline } from '../deadline'
 import { parseRecord, type RecordKind } from './record'
 import type { TokenStorage } from './token-storage'
 
-/** Milliseconds for one read or write, and for having the lock. */
+/** Milliseconds for one read or write, for having the lock, and for holding it: work under it ends before that. */
 const operationDeadline = 10_000
 const lockDeadline = 15_000
+const heldDeadline = 60_000
 
 /** A record together with the stored text it was read from, which the next write expects to find. */
 export interface Stored<R> {
@@ -91,27 +92,33 @@ export class Store {
     }
   }
 
-  /** Runs work under the storage's own lock, if it has one. `OAUTH_STORE_LOCK` when it cannot be had in 15 s. */
+  /**
+   * Runs work under the storage's own lock, if it has one. `OAUTH_STORE_LOCK` when it cannot be had in 15 s, or is not
+   * given back: nothing that a storage does holds up this process for ever.
+   */
   async exclusive<T>(key: string, work: () => Promise<T>): Promise<T> {
-    if (this.#storage.lock === undefined) return work()
-    const waiting = new AbortController()
-    const timer = setTimeout(() => waiting.abort(), lockDeadline)
-    let begun = false
+    const storage = this.#storage
+    if (storage.lock === undefined) return work()
+    let isOurs = false
+    let begin = (): void => undefined
+    const begun = new Promise<void>((resolve) => (begin = resolve))
+    const wait = async (signal: AbortSignal): Promise<{ locked: Promise<T> | undefined }> => {
+      const turn = (): Promise<T> => {
+        signal.throwIfAborted()
+        isOurs = true
+        begin()
+        return work()
+      }
+      const locked = storage.lock?.(key, turn, { signal })
+      await Promise.race([begun, locked])
+      return { locked }
+    }
     try {
-      return await this.#storage.lock(
-        key,
-        () => {
-          begun = true
-          clearTimeout(timer)
-          return work()
-        },
-        { signal: waiting.signal },
-      )
+      const { locked } = await withDeadline(wait, lockDeadline, 'waiting for the lock of the storage')
+      return (await withDeadline(() => locked, heldDeadline, 'waiting for the storage to end its lock')) as T
     } catch (error) {
-      if (begun) throw error
+      if (isOurs) throw error
       throw this.#failure('OAUTH_STORE_LOCK', 'The lock of the token storage could not be had.', error)
-    } finally {
-      clearTimeout(timer)
     }
   }
 

@@ -104,6 +104,27 @@ describe('over the wire', () => {
     expect(world.count('token')).toBe(0)
   })
 
+  it('tries no other method with a code or refresh token after a failed authentication [client-auth.no-probing]', async () => {
+    const client = world.addClient()
+    const clientInformation = { client_id: client.client_id, client_secret: client.client_secret! }
+    const { provider } = world.connect({ clientInformation })
+    const body = { access_token: 'short-lived', token_type: 'Bearer', expires_in: 60, refresh_token: 'to-refresh' }
+    world.answer('token', { body }, { times: 1 })
+    await provider.authorize()
+    world.answer('token', { status: 401, body: { error: 'invalid_client' } })
+    await expect(provider.authorize()).rejects.toMatchObject({ oauthError: 'invalid_client' })
+    world.clock.advance(60_000)
+    await expect(provider.getAccessToken()).rejects.toMatchObject({ oauthError: 'invalid_client' })
+    const sent = world.requests('token').map(({ form, headers }) => {
+      return [form!.get('grant_type'), headers.authorization?.startsWith('Basic '), form!.has('client_secret')]
+    })
+    expect(sent).toEqual([
+      ['authorization_code', true, false],
+      ['authorization_code', true, false],
+      ['refresh_token', true, false],
+    ])
+  })
+
   it('lets clientAuthentication have the last word [client-auth.hook]', async () => {
     const clientInformation = { client_id: 'machine', client_secret: 'secret' }
     const { provider } = world.connect({

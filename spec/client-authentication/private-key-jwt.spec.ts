@@ -3,9 +3,9 @@ import { clientCredentials, oauth, privateKeyJwt, type ClientInformation, type O
 import axios from 'axios'
 import { decodeJwt, importSPKI, jwtVerify } from 'jose'
 import * as oauth4webapi from 'oauth4webapi'
-import type { OAuthFlowError } from '../../lib/errors'
+import { failureOf } from '../support/failure-of'
 import { rendered } from '../support/renderings'
-import { startWorld, withMembers, type Entry, type World } from '../support/world'
+import { queryOf, startWorld, withMembers, type Entry, type World } from '../support/world'
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }) as string
@@ -117,11 +117,9 @@ describe('private_key_jwt', () => {
   it('tells of a clock that is ten minutes off when the assertion is refused [CK-06]', async () => {
     const Date_ = new Date(world.clock.now() - 600_000).toUTCString()
     world.answer('token', { status: 401, headers: { Date: Date_ }, body: { error: 'invalid_client' } })
-    const error = await machine()
-      .getAccessToken()
-      .catch((reason: OAuthFlowError) => reason)
+    const error = await failureOf(machine().getAccessToken())
     expect(error).toMatchObject({ code: 'OAUTH_TOKEN_ENDPOINT_ERROR', oauthError: 'invalid_client', retryable: false })
-    expect((error as OAuthFlowError).hint).toMatch(/600 s ahead of .*clockTolerance/)
+    expect(error.hint).toMatch(/600 s ahead of .*clockTolerance/)
     expect(rendered(error)).not.toContain(assertionOf(lastToken()))
   })
 
@@ -150,7 +148,7 @@ describe('private_key_jwt', () => {
       throw new Error(`vault secret ${pem}`)
     }
     const provider = machine({ ...key, private_key: vault, token_endpoint_auth_signing_alg: 'ES256' })
-    const error = await provider.getAccessToken().catch((reason: unknown) => reason)
+    const error = await failureOf(provider.getAccessToken())
     expect(error).toMatchObject({ name: 'OAuthTokenError', code: 'OAUTH_TEMPORARY', retryable: true })
     expect(rendered(error)).not.toContain('vault secret')
     expect(world.count('token')).toBe(0)
@@ -161,9 +159,9 @@ describe('private_key_jwt', () => {
     const damaged = { ...rest, kty: 'EC', d: 'AAAAdamagedAAAA' }
     for (const private_key of [damaged, (): Uint8Array => new Uint8Array(3)]) {
       const provider = machine({ ...key, private_key, token_endpoint_auth_signing_alg: 'ES256' })
-      const error = await provider.getAccessToken().catch((reason: unknown) => reason)
+      const error = await failureOf(provider.getAccessToken())
       expect(error).toMatchObject({ name: 'OAuthRegistrationError', code: 'OAUTH_REGISTRATION_FAILED' })
-      expect((error as OAuthFlowError).hint).toMatch(/damaged/)
+      expect(error.hint).toMatch(/damaged/)
       expect(rendered(error)).not.toContain('AAAAdamagedAAAA')
     }
     expect(world.count('token')).toBe(0)
@@ -212,39 +210,59 @@ describe('private_key_jwt', () => {
     },
   )
 
-  it('authenticates code exchange, refresh, pushed request and revocation alike [client-auth.everywhere]', async () => {
-    await world.stop()
-    world = await startWorld()
-    world.answer('as-metadata', withMembers({ pushed_authorization_request_endpoint: `${world.issuer}/par` }))
-    // The world looks at `client_id` only.
-    const client = world.addClient({ token_endpoint_auth_method: 'none' })
-    const { api, provider } = world.connect({ clientInformation: { ...client, ...key } })
-    await api.get('')
-    world.expireTokens()
-    await api.get('')
-    await provider.signOut()
-    const entries = [...world.requests('par'), ...world.requests('token'), ...world.requests('revoke')]
-    expect(entries.map(({ endpoint, form }) => `${endpoint} ${form?.get('grant_type') ?? ''}`)).toEqual([
-      'par ',
-      'token authorization_code',
-      'token refresh_token',
-      'revoke ',
-      'revoke ',
-    ])
-    const claims = entries.map((entry) => decodeJwt(assertionOf(entry)))
-    expect(new Set(claims.map(({ jti }) => jti)).size).toBe(entries.length)
-    expect(claims.every(({ aud }) => aud === world.issuer)).toBe(true)
-  })
+  describe('of a client that signs people in', () => {
+    it('authenticates code exchange, refresh, pushed request and revocation alike [client-auth.everywhere]', async () => {
+      world.answer('as-metadata', withMembers({ pushed_authorization_request_endpoint: `${world.issuer}/par` }))
+      // The world looks at `client_id` only.
+      const client = world.addClient({ token_endpoint_auth_method: 'none' })
+      const refreshable = { access_token: 'a-token', token_type: 'Bearer', expires_in: 60, refresh_token: 'to-refresh' }
+      world.answer('token', { body: refreshable })
+      const { provider } = world.connect({ clientInformation: { ...client, ...key } })
+      await provider.authorize()
+      world.clock.advance(60_000)
+      await provider.getAccessToken()
+      await provider.signOut()
+      const entries = [...world.requests('par'), ...world.requests('token'), ...world.requests('revoke')]
+      expect(entries.map(({ endpoint, form }) => `${endpoint} ${form?.get('grant_type') ?? ''}`)).toEqual([
+        'par ',
+        'token authorization_code',
+        'token refresh_token',
+        'revoke ',
+        'revoke ',
+      ])
+      const claims = entries.map((entry) => decodeJwt(assertionOf(entry)))
+      expect(new Set(claims.map(({ jti }) => jti)).size).toBe(entries.length)
+      expect(claims.every(({ aud }) => aud === world.issuer)).toBe(true)
+    })
 
-  it('belongs to a metadata document when clientKey is configured, and no registration is sent [cimd.no-secret]', async () => {
-    await world.stop()
-    world = await startWorld({ cimd: true })
-    const clientMetadataUrl = 'https://client.example/metadata.json'
-    const { api } = world.connect({ clientMetadataUrl, clientKey: { private_key: pem } })
-    await api.get('')
-    const { form } = lastToken()
-    expect(decodeJwt(form!.get('client_assertion')!)).toMatchObject({ iss: clientMetadataUrl, aud: world.issuer })
-    expect(world.count('register')).toBe(0)
+    it('belongs to a metadata document when clientKey is configured, and nothing is registered [cimd.no-secret]', async () => {
+      const clientMetadataUrl = 'https://client.example/metadata.json'
+      world.answer('as-metadata', withMembers({ client_id_metadata_document_supported: true }))
+      // The world's person follows the URL to a client that this world does not know.
+      world.answer('authorize', ({ url }) => {
+        const { state, redirect_uri } = Object.fromEntries(queryOf({ url }))
+        const Location = `${redirect_uri}?${new URLSearchParams({ code: 'a-code', state: state!, iss: world.issuer })}`
+        return { status: 302, headers: { Location } }
+      })
+      const { provider } = world.connect({ clientMetadataUrl, clientKey: { private_key: pem } })
+      await provider.authorize()
+      const { form } = lastToken()
+      expect(decodeJwt(form!.get('client_assertion')!)).toMatchObject({ iss: clientMetadataUrl, aud: world.issuer })
+      expect(world.count('register')).toBe(0)
+    })
+
+    it('belongs to a dynamic registration with the public key when clientKey is configured [client-auth.registered-wins]', async () => {
+      const jwks = { keys: [publicKey.export({ format: 'jwk' })] }
+      const redirect_uris = [world.redirectUri]
+      const { provider } = world.connect({
+        clientMetadata: { redirect_uris, token_endpoint_auth_method: 'private_key_jwt', jwks },
+        clientKey: { private_key: pem },
+      })
+      await provider.authorize()
+      expect(world.requests('register')[0]!.json).toMatchObject({ token_endpoint_auth_method: 'private_key_jwt', jwks })
+      const claims = decodeJwt(assertionOf(lastToken()))
+      expect(claims.iss).toBe(provider.context.clientInformation?.client_id)
+    })
   })
 
   const wrong: readonly (readonly [string, Partial<OAuthOptions>])[] = [

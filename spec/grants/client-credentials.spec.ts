@@ -1,6 +1,6 @@
 import { clientCredentials, type SilentGrant } from 'axios-oauth2'
 import * as oauth4webapi from 'oauth4webapi'
-import type { OAuthFlowError } from '../../lib/errors'
+import { failureOf } from '../support/failure-of'
 import { startWorld, withMembers, type World } from '../support/world'
 
 let world: World
@@ -121,7 +121,7 @@ describe('clientCredentials()', () => {
     const restore = world.answer('token', { status: 503, headers: { 'Retry-After': '30' } })
     const events: unknown[] = []
     provider.on('refreshFailed', (event) => events.push(event))
-    const error = await api.get('').catch((reason: OAuthFlowError) => reason)
+    const error = await failureOf(api.get(''))
     expect(error).toMatchObject({ code: 'OAUTH_TEMPORARY', retryable: true, retryAfter: 30_000 })
     expect(events).toMatchObject([{ code: 'OAUTH_TEMPORARY', retryAfter: 30_000 }])
     restore()
@@ -188,8 +188,8 @@ describe('a grant of the user', () => {
       },
     }
     const { api } = machine({ grant: own })
-    const error = await api.get('').catch((reason: OAuthFlowError) => reason)
+    const error = await failureOf(api.get(''))
     expect(error).toMatchObject({ code: 'OAUTH_TEMPORARY', retryable: true })
-    expect(JSON.stringify(error) + String((error as OAuthFlowError).cause)).not.toContain('hunter2')
+    expect(JSON.stringify(error) + String(error.cause)).not.toContain('hunter2')
   })
 })

@@ -1,6 +1,6 @@
 import { deviceCode, type OAuthOptions, type UserCode } from 'axios-oauth2'
 import * as oauth4webapi from 'oauth4webapi'
-import type { OAuthFlowError } from '../../lib/errors'
+import { failureOf } from '../support/failure-of'
 import { rendered } from '../support/renderings'
 import {
   pathOf,
@@ -21,34 +21,31 @@ const tokens = {
 
 let world: World
 let codes: UserCode[]
+/** By which a spec sees that the pause before a poll has begun. */
+let timers: jest.SpiedFunction<typeof setTimeout>
 beforeEach(() => {
   codes = []
   // Requests are real; what waits, waits for this clock.
-  const { setTimeout: _faked, clearTimeout: _too, ...real } = { ...allTimers }
-  jest.useFakeTimers({ doNotFake: Object.keys(real) as (keyof typeof real)[] })
+  jest.useFakeTimers({ doNotFake: [...realTimers] })
+  timers = jest.spyOn(globalThis, 'setTimeout')
 })
 afterEach(async () => {
+  timers.mockRestore()
   jest.useRealTimers()
   await world.stop()
 })
 
-const allTimers = {
-  Date: 1,
-  hrtime: 1,
-  nextTick: 1,
-  performance: 1,
-  queueMicrotask: 1,
-  requestAnimationFrame: 1,
-  cancelAnimationFrame: 1,
-  requestIdleCallback: 1,
-  cancelIdleCallback: 1,
-  setImmediate: 1,
-  clearImmediate: 1,
-  setInterval: 1,
-  clearInterval: 1,
-  setTimeout: 1,
-  clearTimeout: 1,
-} as const
+const realTimers = [
+  'Date',
+  'hrtime',
+  'nextTick',
+  'performance',
+  'queueMicrotask',
+  'setImmediate',
+  'clearImmediate',
+  'setInterval',
+  'clearInterval',
+] as const
 
 async function start(o: WorldOptions = {}): Promise<void> {
   world = await startWorld({ scopesSupported: ['read'], ...o })
@@ -90,7 +87,8 @@ async function until(happened: () => boolean): Promise<void> {
 /** Time passes until one more poll has been answered. */
 async function nextPoll(seconds = 5): Promise<void> {
   const before = world.count('token')
-  await until(() => jest.getTimerCount() === 2)
+  await until(() => timers.mock.calls.some(([, delay]) => delay === seconds * 1000))
+  timers.mockClear()
   world.clock.advance(seconds * 1000)
   jest.advanceTimersByTime(seconds * 1000)
   await until(() => world.count('token') === before + 1 && world.requests('token').at(-1)!.status > 0)
@@ -181,12 +179,10 @@ describe('deviceCode()', () => {
     await start()
     world.answer('register', { status: 201, body: { client_id: 'registered', token_endpoint_auth_method: 'none' } })
     world.answer('token', tokens)
-    const { clientInformation: _none, ...o } = { clientInformation: undefined }
     const { provider } = world.connect({
       grant: deviceCode({ onUserCode: (code) => void codes.push(code) }),
       clientMetadata: { client_name: 'Television' },
       interactive: false,
-      ...o,
     })
     const signedIn = provider.authorize()
     await until(() => codes.length === 1)
@@ -231,7 +227,7 @@ describe('deviceCode()', () => {
       await nextPoll()
       await first
       world.answer('token', { status: 400, body: { error, error_description: `of ${secretCode}` } })
-      const second = provider.authorize().catch((reason: OAuthFlowError) => reason)
+      const second = failureOf(provider.authorize())
       await until(() => codes.length === 2)
       await nextPoll()
       const reason = await second
@@ -243,9 +239,7 @@ describe('deviceCode()', () => {
 
   it('says how to do without where the server has no device endpoint [device.request]', async () => {
     world = await startWorld()
-    const error = await headless()
-      .provider.authorize()
-      .catch((reason: OAuthFlowError) => reason)
+    const error = await failureOf(headless().provider.authorize())
     expect(error).toMatchObject({
       code: 'OAUTH_DISCOVERY_FAILED',
       hint: expect.stringContaining('device_authorization_endpoint'),
@@ -287,9 +281,7 @@ describe('deviceCode()', () => {
     const onUserCode = (): never => {
       throw new Error('password=hunter2')
     }
-    const error = await headless({ grant: deviceCode({ onUserCode }) })
-      .provider.authorize()
-      .catch((reason: unknown) => reason)
+    const error = await failureOf(headless({ grant: deviceCode({ onUserCode }) }).provider.authorize())
     expect(error).toMatchObject({ code: 'OAUTH_AUTHORIZATION_REQUIRED', hint: expect.stringContaining('onUserCode') })
     expect(rendered(error)).not.toContain('hunter2')
     await until(() => jest.getTimerCount() === 0)

@@ -7,7 +7,7 @@ import {
 } from 'axios-oauth2'
 import { generateKeyPairSync } from 'node:crypto'
 import { decodeJwt } from 'jose'
-import type { OAuthFlowError } from '../../lib/errors'
+import { failureOf } from '../support/failure-of'
 import { rendered } from '../support/renderings'
 import { pathOf, startWorld, withMembers, type Answering, type Entry, type World } from '../support/world'
 
@@ -224,9 +224,7 @@ describe('enterpriseManaged()', () => {
     'is a typed error after %s, without identity token or secret [idjag.two-legs] [SC-02]',
     async (_what, answer, expected) => {
       idpAnswers(answer)
-      const error = await employee()
-        .provider.getAccessToken()
-        .catch((reason: OAuthFlowError) => reason)
+      const error = await failureOf(employee().provider.getAccessToken())
       expect(error).toMatchObject({ name: 'OAuthTokenError', endpoint: `${idp()}/token`, ...expected })
       for (const secret of [idToken, idJag, idpSecret, clientSecret]) expect(rendered(error)).not.toContain(secret)
       expect(world.count('token')).toBe(0)

@@ -1,5 +1,5 @@
 import { jwtBearer, type OAuthOptions } from 'axios-oauth2'
-import type { OAuthFlowError } from '../../lib/errors'
+import { failureOf } from '../support/failure-of'
 import { rendered } from '../support/renderings'
 import { startWorld, type World } from '../support/world'
 
@@ -64,7 +64,7 @@ describe('jwtBearer()', () => {
       body: { error: 'invalid_grant', error_description: `the assertion ${assertion} has expired` },
     })
     const { api } = workload()
-    const error = await api.get('').catch((reason: OAuthFlowError) => reason)
+    const error = await failureOf(api.get(''))
     expect(error).toMatchObject({
       name: 'OAuthTokenError',
       code: 'OAUTH_TOKEN_ENDPOINT_ERROR',
@@ -72,9 +72,7 @@ describe('jwtBearer()', () => {
       status: 400,
       retryable: false,
     })
-    expect((error as OAuthFlowError).hint).toContain(
-      `must not have expired and must be made for the audience ${world.issuer}`,
-    )
+    expect(error.hint).toContain(`must not have expired and must be made for the audience ${world.issuer}`)
     expect(rendered(error)).not.toContain('workload-claims')
     expect(world.requests('token').map(({ form }) => form!.get('grant_type'))).toEqual([grantType])
     expect(world.count('register') + world.count('authorize')).toBe(0)
@@ -106,7 +104,7 @@ describe('jwtBearer()', () => {
     'is a typed error when the function %s [CC-05] [concurrency.lock-freed]',
     async (_how, give, expected) => {
       const { provider } = workload({ grant: jwtBearer({ assertion: give }), requestTimeout: 200 })
-      const error = await provider.getAccessToken().catch((reason: unknown) => reason)
+      const error = await failureOf(provider.getAccessToken())
       expect(error).toMatchObject(expected)
       expect(rendered(error)).not.toContain('workload-claims')
       expect(world.count('token')).toBe(0)

@@ -1,6 +1,6 @@
 import { tokenExchange, type OAuthOptions } from 'axios-oauth2'
 import * as oauth4webapi from 'oauth4webapi'
-import type { OAuthFlowError } from '../../lib/errors'
+import { failureOf } from '../support/failure-of'
 import { rendered } from '../support/renderings'
 import { startWorld, type World } from '../support/world'
 
@@ -91,11 +91,9 @@ describe('tokenExchange()', () => {
       headers: { Date: new Date(world.clock.now()).toUTCString() },
       body: { error: 'invalid_request', error_description: `bad ${subjectToken}` },
     })
-    const error = await exchanging()
-      .getAccessToken()
-      .catch((reason: OAuthFlowError) => reason)
+    const error = await failureOf(exchanging().getAccessToken())
     expect(error).toMatchObject({ code: 'OAUTH_TOKEN_ENDPOINT_ERROR', oauthError: 'invalid_request' })
-    expect((error as OAuthFlowError).hint).toContain('must not have expired')
+    expect(error.hint).toContain('must not have expired')
     expect(rendered(error)).not.toContain(subjectToken)
   })
 

@@ -5,7 +5,7 @@ import * as node from '../../lib/node/index'
 import { createConsumer, readManifest, repository, run, runNode, type Consumer } from './consumer'
 
 /** Bytes of the core entry, minified and gzipped, zod included, axios not. */
-const sizeCeiling = 48_000
+const sizeCeiling = 60_000
 
 const tools = path.join(repository, 'node_modules')
 let consumer: Consumer

@@ -97,6 +97,7 @@ describe('isUsableIssuer', () => {
     'https://as.example/t/1/',
     'https://as.example:8443',
     'https://10.0.0.1',
+    'https://as.example/{tenantid}/v2.0',
   ])('accepts %s [prm.as-url-valid]', (issuer) => {
     expect(isUsableIssuer(issuer, false)).toBe(true)
   })
@@ -122,6 +123,7 @@ describe('isUsableIssuer', () => {
     'http://localhost',
     'ftp://as.example',
     'javascript:alert(1)',
+    'https://{tenant}.as.example',
   ])('refuses %j [prm.as-url-valid] [PR-17] [PR-20] [PR-22] [AS-04]', (issuer) => {
     expect(isUsableIssuer(issuer, false)).toBe(false)
   })

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { isDeeperThan, parseJsonObject } from '../../lib/protocol/json'
+import { isDamagedJsonObject, isDeeperThan, parseJsonObject } from '../../lib/protocol/json'
 
 const nested = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(levels)}`
 
@@ -84,5 +84,19 @@ describe('parseJsonObject(body)', () => {
         expect(parseJsonObject(JSON.stringify(document))).toEqual(document)
       }),
     )
+  })
+})
+
+describe('isDamagedJsonObject(body)', () => {
+  it.each<[string, unknown, boolean]>([
+    ['an object', '{"a":"b"}', false],
+    ['an object with a replacement character', '{"a":"\ufffd"}', true],
+    ['an object with half a surrogate pair', '{"a":["\\ud800"]}', true],
+    ['an array with a replacement character', '["\ufffd"]', false],
+    ['a page with a replacement character', '<p>\ufffd</p>', false],
+    ['no text', undefined, false],
+  ])('tells %s from what is no document [PR-47]', (_name, body, damaged) => {
+    expect(isDamagedJsonObject(body)).toBe(damaged)
+    if (damaged) expect(parseJsonObject(body)).toBeUndefined()
   })
 })

@@ -313,6 +313,12 @@ describe('chooseAuthenticationMethod({ client, server })', () => {
     ['Basic with a secret without a list', { client_secret: 's' }, undefined, 'client_secret_basic'],
     ['none without a secret without a list', {}, undefined, 'none'],
     ['an assertion with only a key without a list', { hasKey: true }, undefined, 'private_key_jwt'],
+    [
+      'a certificate where that is registered',
+      { token_endpoint_auth_method: 'tls_client_auth' },
+      all,
+      'tls_client_auth',
+    ],
   ])('uses %s [client-auth.registered-wins] [client-auth.from-metadata]', (_, client, methods, method) => {
     expect(choose(client, methods)).toBe(method)
   })
@@ -322,7 +328,7 @@ describe('chooseAuthenticationMethod({ client, server })', () => {
     ['only secrets are offered to a client without one', {}, ['client_secret_basic', 'client_secret_post']],
     ['only unknown methods are offered', { client_secret: 's' }, ['tls_client_auth']],
     ['an empty list offers nothing', { client_secret: 's' }, []],
-    ['the registered method is unknown', { client_secret: 's', token_endpoint_auth_method: 'tls_client_auth' }, all],
+    ['the registered method is unknown', { client_secret: 's', token_endpoint_auth_method: 'client_secret_jwt' }, all],
     ['the registered method needs a secret', { token_endpoint_auth_method: 'client_secret_basic' }, all],
     ['the registered method needs a key', { client_secret: 's', token_endpoint_auth_method: 'private_key_jwt' }, all],
   ])(

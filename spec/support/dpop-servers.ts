@@ -115,7 +115,10 @@ export class DpopServers {
   #stamped(server: 'as' | 'rs', answer: Answer): Answer {
     const nonce = this.nonce[server]
     const date = new Date(this.#flags.now()).toUTCString()
-    return { ...answer, headers: { Date: date, ...(nonce === undefined ? {} : { 'DPoP-Nonce': nonce }), ...answer.headers } }
+    return {
+      ...answer,
+      headers: { Date: date, ...(nonce === undefined ? {} : { 'DPoP-Nonce': nonce }), ...answer.headers },
+    }
   }
 
   async #check({ headers, method, url }: Entry, origin: string): Promise<Checked> {

@@ -5,7 +5,7 @@ type Members = Readonly<Record<string, unknown>>
 
 /** A storage without lock that a spec looks into and holds up; two providers over it are two processes. */
 export class ObservedStorage implements TokenStorage {
-  readonly entries = new Map<string, string>()
+  readonly entries: Map<string, string> = new Map()
   /** Calls of any method. */
   calls = 0
   readonly #holds: { readonly kind: string; readonly barrier: Barrier<Members> }[] = []

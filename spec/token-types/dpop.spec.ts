@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { AxiosError } from 'axios'
+import { inspect } from 'node:util'
 import axiosRetry from 'axios-retry'
 import { generateKeyPair } from 'jose'
 import {
@@ -7,10 +7,10 @@ import {
   clientCredentials,
   isOAuthFlowError,
   MemoryTokenStorage,
-  OAuthFlowError,
+  type OAuthFlowError,
 } from 'axios-oauth2'
 import { DpopServers, type DpopFlags } from '../support/dpop-servers'
-import { startWorld, withMembers, type Echo, type World, type WorldOptions } from '../support/world'
+import { startWorld, withMembers, type World, type WorldOptions } from '../support/world'
 
 let world: World
 let servers: DpopServers
@@ -25,7 +25,7 @@ afterEach(() => world.stop())
 const failureOf = (promise: Promise<unknown>): Promise<Error> =>
   promise.then(
     () => Promise.reject(new Error('It was expected to fail.')),
-    (error: Error) => error,
+    (error: unknown) => error as Error,
   )
 const schemes = (): (string | undefined)[] => servers.atApi.map(({ scheme }) => scheme)
 const proofsAtApi = (): NonNullable<(typeof servers.atApi)[number]['proof']>[] =>
@@ -130,19 +130,35 @@ describe('dpop: true', () => {
   it('leaves neither proof nor token in what the application is handed [redact.everywhere]', async () => {
     await start()
     const { api } = world.connect({ dpop: true })
-    const response = await api.get<Echo>('')
+    const response = await api.get('')
     expect(response.config.headers.has('DPoP')).toBe(false)
     expect(response.config.headers.has('Authorization')).toBe(false)
     expect(response.config.maxRedirects).toBeUndefined()
-    const error = await failureOf(api.get('/needs?scope=x', { oauth: {}, validateStatus: () => false }))
-    const proof = world.requests('api').at(-1)!.headers.dpop as string
-    expect(proof).toMatch(/^eyJ/)
-    const { redacted } = { redacted: [JSON.stringify(error), String((error as AxiosError).config?.headers)] }
-    expect(redacted.join()).not.toContain(proof)
-    expect(world.leaksIn(error)).toEqual([])
+    world.answer('api', { status: 503 }, { times: 1 })
+    const error = await failureOf(api.get('/fails'))
+    // The world's API echoes what it was sent.
+    for (const handed of [{ ...response, data: undefined }, error]) {
+      const shown = inspect(handed, { depth: Infinity, showHidden: true })
+      for (const { headers } of world.requests('api').slice(1)) expect(shown).not.toContain(headers.dpop)
+      expect(world.leaksIn(handed)).toEqual([])
+    }
   })
 
-  it('carries a fresh proof when axios-retry sends again [dpop.fresh] [LP-16]', async () => {
+  it('sends a refused POST once more, byte-identical, with a new proof [LP-16] [dpop.fresh]', async () => {
+    await start()
+    const { api } = world.connect({ dpop: true })
+    await api.get('')
+    world.revokeAccessTokens()
+    world.forget()
+    await api.post('/x', Buffer.from([0, 255, 1]))
+    const [refused, replayed] = world.requests('api')
+    expect(replayed!.body).toEqual(refused!.body)
+    const [before, after] = proofsAtApi().slice(-2)
+    expect(after).toMatchObject({ htm: before!.htm, htu: before!.htu, jkt: before!.jkt })
+    expect([after!.jti, after!.ath]).not.toEqual([before!.jti, before!.ath])
+  })
+
+  it('carries a fresh proof when axios-retry sends again [dpop.fresh]', async () => {
     await start()
     const { api } = world.connect({ dpop: true })
     axiosRetry(api, { retries: 2, retryCondition: ({ response }) => response?.status === 503, retryDelay: () => 0 })
@@ -284,7 +300,7 @@ describe('dpop: a nonce of the resource', () => {
     expect(world.count('api')).toBeLessThanOrEqual(4)
   })
 
-  it('cannot repeat a stream; the next request has the nonce [dpop.rs-nonce] [replay.one-shot]', async () => {
+  it('cannot repeat a stream; the next request has the nonce [dpop.rs-nonce] [replay.not-replayable]', async () => {
     await start()
     const { api } = world.connect({ dpop: true })
     await api.get('')

@@ -7,7 +7,7 @@ import { UserAgent } from '../servers/start'
 export const repository: string = path.resolve(__dirname, '../../..')
 
 /** Milliseconds after which a program counts as hanging. */
-const deadline = 20_000
+const deadline = 40_000
 
 /** A folder inside the repository, so that packages are found from it; ignored by git, lint and layout. */
 export async function createWorkspace(): Promise<{ folder: string; remove: () => Promise<void> }> {

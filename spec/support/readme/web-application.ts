@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
-import type { Server } from 'node:http'
-import express from 'express'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 
 /** What the middleware puts on a request. */
 interface Browser {
@@ -9,18 +8,26 @@ interface Browser {
 }
 type Handler = (request: never, response: never) => Promise<void>
 
+/** What is used of express, whose types are no dependency of ours. */
+interface Express {
+  use(middleware: (request: IncomingMessage, response: ServerResponse, next: () => void) => void): void
+  get(path: string, handler: Handler): void
+  listen(port: number, host: string, listening: () => void): Server
+}
+const express = require('express') as () => Express
+
 /** An express application with one session per browser, whose routes are set once its address is known. */
 export interface WebApplication {
   readonly origin: string
   readonly sessions: Map<string, Browser['session']>
-  route(path: string, handler: Handler | undefined): void
+  route(path: string, handler: Handler): void
   stop(): Promise<void>
 }
 
 export async function startWebApplication(): Promise<WebApplication> {
   const sessions = new Map<string, Browser['session']>()
   const app = express()
-  app.use((request: { headers: Record<string, string> } & Partial<Browser>, response, next) => {
+  app.use((request, response, next) => {
     const id = /sid=([\w-]+)/.exec(request.headers.cookie ?? '')?.[1] ?? randomUUID()
     if (!sessions.has(id)) sessions.set(id, { user: id })
     response.setHeader('set-cookie', `sid=${id}`)
@@ -28,12 +35,12 @@ export async function startWebApplication(): Promise<WebApplication> {
     next()
   })
   const server = await new Promise<Server>((resolve) => {
-    const listening: Server = app.listen(0, '127.0.0.1', () => resolve(listening))
+    const listening = app.listen(0, '127.0.0.1', () => resolve(listening))
   })
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     sessions,
-    route: (path, handler) => void app.get(path, handler),
+    route: (path, handler) => app.get(path, handler),
     stop: () =>
       new Promise((resolve) => {
         server.closeAllConnections()
@@ -47,8 +54,8 @@ export class AppBrowser {
   cookie = ''
 
   /** Opens a page; the answer is the last one inside the application, or the address outside that it leads to. */
-  async open(url: string): Promise<{ status: number; text: string; leadsTo: string | undefined }> {
-    const response = await fetch(url, { redirect: 'manual', headers: { cookie: this.cookie } })
+  async open(url: string, method = 'GET'): Promise<{ status: number; text: string; leadsTo: string | undefined }> {
+    const response = await fetch(url, { method, redirect: 'manual', headers: { cookie: this.cookie } })
     this.cookie = response.headers.get('set-cookie') ?? this.cookie
     const text = await response.text()
     const location = response.headers.get('location')
