@@ -120,13 +120,17 @@ export class Exchange {
     tokens: TokenSet | undefined,
   ): Promise<TokenSet | undefined> {
     const { source } = this.#client
+    if (tokens !== undefined) source.noteRefused(tokens)
     if (this.#renewed || !source.mayRenew(tokens)) {
       if (tokens !== undefined) explain(error, stillRefused(this.#config, tokens, refusal))
       return undefined
     }
     this.#renewed = true
     discard(response)
-    const need: Need = { ...this.#need(refusal), ...(tokens === undefined ? {} : { refused: tokens.access_token }) }
+    const need: Need = {
+      ...this.#need(this.#client.recall(refusal, finalUrl(this.#config))),
+      ...(tokens === undefined ? {} : { refused: tokens.access_token }),
+    }
     if (this.#replay === 'impossible') {
       await this.#wait(source.renewQuietly(need))
       throw withResponse(notReplayable(this.#config), response)

@@ -1,6 +1,7 @@
 import type { AxiosResponse } from 'axios'
 import { isOAuthFlowError, type OAuthErrorCode } from './errors'
 import { unlessAborted } from './mutex'
+import type { Refusal } from './need'
 import { finalUrl, ProtectedUrls } from './protected-urls'
 import { redirectPolicy, type BeforeRedirect } from './redirects'
 import { StepUp } from './step-up'
@@ -26,6 +27,7 @@ export class ResourceClient {
   readonly #dpop: TokenType
   readonly redirectPolicy: BeforeRedirect
   #lastFailure: LastFailure | undefined
+  #announcedScope: string | undefined
 
   constructor(source: TokenSource) {
     this.source = source
@@ -56,6 +58,13 @@ export class ResourceClient {
     } catch {
       return false
     }
+  }
+
+  /** A refusal with the scope announced before, where it names none: a later challenge does not erase an earlier one. */
+  recall(refusal: Refusal | undefined, url: string = ''): Refusal | undefined {
+    const scope = (this.#announcedScope = refusal?.scope ?? this.#announcedScope)
+    if (scope === undefined) return refusal
+    return { scheme: 'Bearer', resourceMetadata: [], dpopErrors: false, url, ...refusal, scope }
   }
 
   get lastFailure(): LastFailure | undefined {

@@ -1,5 +1,6 @@
 import { checkOptions } from './option-checks'
 import { isLoopbackUrl } from './protocol/endpoint'
+import { isUsableIssuer } from './protocol/issuer'
 import { isPrivateAddress } from './protocol/address'
 import { parseAuthorizationServerMetadata, type AuthorizationServerMetadata } from './protocol/metadata'
 import { parseJsonObject } from './protocol/json'
@@ -135,6 +136,10 @@ function checkIssuers({ issuer, clientInformation, authorizationServerMetadata }
   const named = [issuer, clientInformation?.issuer, authorizationServerMetadata?.issuer].filter(
     (name) => name !== undefined,
   )
+  const [unusable] = named.filter((name) => !isUsableIssuer(name, true))
+  if (unusable !== undefined) {
+    throw new TypeError('axios-oauth2: an issuer must be an https URL without query and fragment (http on loopback).')
+  }
   if (new Set(named).size > 1) {
     throw new TypeError(`axios-oauth2: the options name several issuers: ${named.join(', ')}.`)
   }

@@ -19,14 +19,15 @@ export class StepUp {
   readonly #source: TokenSource
   /** When which scope set was asked for, in milliseconds since the epoch. */
   readonly #asked = new Map<string, number>()
-  #underWay = 0
+  /** How many requests wait for which scope set. */
+  readonly #underWay = new Map<string, number>()
 
   constructor(source: TokenSource) {
     this.#source = source
     const { events } = source.context
     events.on('signedOut', () => this.#asked.clear())
     // A sign-in that was no step-up is another session.
-    events.on('authorized', () => this.#underWay === 0 && this.#asked.clear())
+    events.on('authorized', () => this.#underWay.size === 0 && this.#asked.clear())
   }
 
   /** The scope to ask for because of a refusal of `tokens`, or undefined when the 403 is the caller's. */
@@ -54,23 +55,33 @@ export class StepUp {
     const { settings, events, server, currentTokens } = this.#source.context
     if (currentTokens === undefined) return this.#source.obtain({ ...need, scope }, signal)
     if (settings.stepUp === 'throw') throw required(scope)
-    this.#asked.set(keyOf(scope), settings.now())
-    events.emit('stepUp', { origin: new URL(server?.issuer ?? settings.serverUrl).origin, duration: 0, scope })
-    this.#underWay += 1
+    const key = keyOf(scope)
+    const others = this.#underWay.get(key) ?? 0
+    if (others === 0) {
+      this.#asked.set(key, settings.now())
+      events.emit('stepUp', { origin: new URL(server?.issuer ?? settings.serverUrl).origin, duration: 0, scope })
+    }
+    this.#underWay.set(key, others + 1)
     try {
       return await this.#source.obtain({ ...need, scope }, signal)
     } catch (error) {
-      if (isOAuthFlowError(error) && beforeAsking.has(error.phase)) this.#asked.delete(keyOf(scope))
+      if (isOAuthFlowError(error) && beforeAsking.has(error.phase)) this.#asked.delete(key)
       throw isDeclined(error) ? notGiven(scope, settings.serverUrl, error) : error
     } finally {
-      this.#underWay -= 1
+      this.#leave(key)
     }
+  }
+
+  #leave(key: string): void {
+    const others = (this.#underWay.get(key) ?? 1) - 1
+    if (others === 0) this.#underWay.delete(key)
+    else this.#underWay.set(key, others)
   }
 
   #mayAsk(scope: string): boolean {
     const now = this.#source.context.settings.now()
     for (const [key, at] of this.#asked) if (now - at >= coolDown) this.#asked.delete(key)
-    if (this.#source.isAskingFor(scope)) return true
+    if (this.#underWay.has(keyOf(scope))) return true
     return this.#asked.size < maxStepUps && !this.#asked.has(keyOf(scope))
   }
 }

@@ -43,6 +43,7 @@ export class TokenSource {
   /** The keys that tokens may be bound to. */
   readonly dpop: DpopKeys
   #accepted: string | undefined
+  #refused: string | undefined
   #generation = 0
 
   constructor(verbs: Verbs) {
@@ -85,14 +86,14 @@ export class TokenSource {
     return this.#canRenewSilently()
   }
 
-  /** Whether a request for this scope is under way: whoever needs it joins. */
-  isAskingFor(scope: string): boolean {
-    return this.#silent.has(flightKey({ scope })) || this.desk.pending === scope
-  }
-
   /** The resource has accepted this token. */
   noteAccepted(tokens: TokenSet): void {
     this.#accepted = tokens.access_token
+  }
+
+  /** The resource has refused this token, whatever follows from it. */
+  noteRefused(tokens: TokenSet): void {
+    this.#refused = tokens.access_token
   }
 
   /**
@@ -243,7 +244,8 @@ export class TokenSource {
   }
 
   #neverAccepted(current: TokenSet | undefined, need: Need): boolean {
-    return current !== undefined && current.access_token === need.refused && this.#accepted !== need.refused
+    const token = current?.access_token
+    return token !== undefined && token !== this.#accepted && (token === need.refused || token === this.#refused)
   }
 
   #canRenewSilently(): boolean {

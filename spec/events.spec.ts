@@ -198,8 +198,6 @@ describe('a listener', () => {
 
   it('that throws, rejects or never settles disturbs nothing, nor other listeners [events.safe]', async () => {
     const { api, provider } = world.connect()
-    const unhandled = jest.fn()
-    process.on('unhandledRejection', unhandled)
     const heard: Heard[] = []
     for (const name of names) {
       provider.on(name, () => {
@@ -214,10 +212,9 @@ describe('a listener', () => {
     }
     await api.get('')
     await provider.signOut()
+    // jest fails a spec in which a rejection stays unhandled.
     await new Promise((resolve) => setImmediate(resolve))
-    process.off('unhandledRejection', unhandled)
     expect(namesOf(heard)).toEqual(['discovered', 'registered', 'authorizationRequired', 'authorized', 'signedOut'])
-    expect(unhandled).not.toHaveBeenCalled()
   })
 
   it('may ask the provider for a token, send a request, and take itself away [events.safe] [concurrency.reentrant]', async () => {
@@ -262,8 +259,6 @@ describe('the library', () => {
       jest.spyOn(process.stdout, 'write').mockReturnValue(true),
       jest.spyOn(process.stderr, 'write').mockReturnValue(true),
     ]
-    const warned = jest.fn()
-    process.on('warning', warned)
     const { api, provider } = world.connect()
     await api.get('')
     await Promise.all(Array.from({ length: 30 }, () => api.get('')))
@@ -275,8 +270,6 @@ describe('the library', () => {
     await provider.signOut()
     const calls = spies.flatMap((spy) => spy.mock.calls)
     for (const spy of spies) spy.mockRestore()
-    process.off('warning', warned)
     expect(calls).toEqual([])
-    expect(warned).not.toHaveBeenCalled()
   })
 })

@@ -205,7 +205,7 @@ describe('the granted scope', () => {
     expect(await rejectionOf(api.get(''))).toMatchObject({
       name: 'OAuthScopeError',
       code: 'OAUTH_SCOPE_DENIED',
-      phase: 'scope',
+      phase: 'token',
     })
     expect(mainSteps(world)).toEqual(['api 401', 'authorize 302', 'token 200'])
     expect(await provider.describe()).toMatchObject({ session: 'none', scope: undefined })

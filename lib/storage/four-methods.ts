@@ -27,11 +27,23 @@ const member = 'axios_oauth2'
 /**
  * Wraps a storage written for an MCP SDK. It sees tokens and client information in the wire's shape, with one member
  * `axios_oauth2` that binds them to their issuer; objects without it are left alone and never sent anywhere. For one
- * process and one session; a started sign-in does not survive a restart.
+ * process and one session; a started sign-in does not survive a restart. Throws a TypeError for anything else.
  */
 export function fromTokenStorage(storage: FourMethodStorage | SdkStorage): TokenStorage {
-  const methods = 'getTokens' in storage ? storage : renamed(storage)
-  return new FourMethodAdapter(methods)
+  if (hasMethods<FourMethodStorage>(storage, pythonMethods)) return new FourMethodAdapter(storage)
+  if (hasMethods<SdkStorage>(storage, typescriptMethods)) return new FourMethodAdapter(renamed(storage))
+  throw new TypeError(
+    `axios-oauth2: fromTokenStorage() needs an object with ${pythonMethods.join(', ')}, or with ${typescriptMethods.join(', ')}.`,
+  )
+}
+
+const pythonMethods = ['getTokens', 'setTokens', 'getClientInfo', 'setClientInfo'] as const
+const typescriptMethods = ['tokens', 'saveTokens', 'clientInformation', 'saveClientInformation'] as const
+
+function hasMethods<S>(storage: unknown, names: readonly (keyof S)[]): storage is S {
+  return (
+    typeof storage === 'object' && storage !== null && names.every((name) => typeof (storage as S)[name] === 'function')
+  )
 }
 
 function renamed(storage: SdkStorage): FourMethodStorage {

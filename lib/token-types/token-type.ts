@@ -27,8 +27,9 @@ export interface TokenType {
   faultOf?(response: AxiosResponse, refusal: Refusal | undefined): PresentationFault | undefined
 }
 
-/** Reads a response header without regard to case, in whatever shape an adapter keeps the headers. */
+/** Reads a response header, `name` in lower case, without regard to case, in whatever shape an adapter keeps the headers. */
 export function headerOf(response: AxiosResponse, name: string): unknown {
   const headers = response.headers as { get?: (name: string) => unknown } & Record<string, unknown>
-  return typeof headers.get === 'function' ? headers.get(name) : headers[name]
+  if (typeof headers.get === 'function') return headers.get(name)
+  return Object.entries(headers).find(([key]) => key.toLowerCase() === name)?.[1]
 }
