@@ -28,7 +28,7 @@ interface DecoratedAdapter extends AxiosAdapter {
  * and rejects what is waiting with `OAUTH_ABORTED`.
  */
 export function attach(instance: AxiosInstance, client: ResourceClient): () => void {
-  const attachment = new Attachment()
+  const attachment = new Attachment(instance)
   const onRequest = instance.interceptors.request.use((config) => decorate(config, client, attachment), null, {
     synchronous: true,
     runWhen: (config) => config.oauth !== false,
@@ -79,6 +79,7 @@ function authorized(
   if (oauth === false || hasCredentials(config) || (written !== undefined && Boolean(config.headers[written]))) {
     return send(config)
   }
+  if (client !== attached) client.carrier = attachment.instance
   const placement = client.urls.place(config)
   if (placement === 'outside') return send(config)
   if (placement === 'userinfo') return Promise.reject(userinfo(config))

@@ -1,9 +1,15 @@
+import type { AxiosInstance } from 'axios'
 import { OAuthFlowError } from './errors'
 
 /** The time in which a provider is attached to an instance: what waits during it can be told that it is over. */
 export class Attachment {
+  readonly instance: AxiosInstance
   readonly #waiting = new Set<(reason: OAuthFlowError) => void>()
   #ended: OAuthFlowError | undefined
+
+  constructor(instance: AxiosInstance) {
+    this.instance = instance
+  }
 
   /** Calls back when the attachment ends, at once when it has; the function returned stops waiting. */
   onEnd(giveUp: (reason: OAuthFlowError) => void): () => void {

@@ -17,6 +17,12 @@ import {
 import type { RegistrationRequest } from './registrar'
 import type { DiscoveredServer, KnownClient } from './storage/record'
 
+/**
+ * A server of 2025-03-26 without metadata lists no methods, and the official SDK's gives a secret to a client that names
+ * none, but takes no Basic. A public client works everywhere, since all of them have PKCE.
+ */
+const withoutDocument = { token_endpoint_auth_methods_supported: ['none'] }
+
 /** Registers a client at the server's registration endpoint (RFC 7591 §3). */
 export class DynamicRegistration {
   readonly #context: OAuthContext
@@ -40,7 +46,7 @@ export class DynamicRegistration {
       clientMetadata,
       redirectUris: redirectUris.some((uri) => !configured.includes(uri)) ? redirectUris : configured,
       ...(scope === undefined ? {} : { scope }),
-      server: metadata,
+      server: server.legacy === 'endpoints' ? { ...metadata, ...withoutDocument } : metadata,
       interactive: interactive && grantTypes === undefined,
     })
     const { response, dropped } = await this.#post(endpoint, server, first)

@@ -36,6 +36,7 @@ const protocolParameters = new Set(
   [
     'response_type client_id redirect_uri state code_challenge code_challenge_method scope resource request request_uri dpop_jkt',
     'grant_type code code_verifier refresh_token client_secret client_assertion client_assertion_type assertion',
+    'device_code subject_token subject_token_type requested_token_type',
   ].flatMap((names) => names.split(' ')),
 )
 

@@ -5,9 +5,8 @@ import type { Discovery } from './discovery'
 import { isOAuthFlowError, OAuthAuthorizationError, OAuthDiscoveryError } from './errors'
 import type { InteractiveFlow, InteractiveGrant, SignIn } from './grants/grant'
 import type { Lease } from './lease'
-import { unlessAborted } from './mutex'
 import type { Need } from './need'
-import type { AuthorizationCallback, OAuthOptions } from './options'
+import type { AuthorizationCallback } from './options'
 import { checkHostRelation, checkIss, parseAuthorizationResponse, readCode } from './protocol/authorization'
 import { base64url } from './protocol/encoding'
 import { sameIssuer } from './protocol/issuer'
@@ -21,6 +20,7 @@ import { scopeToRequest } from './sign-in-scope'
 import { recordVersion, type DiscoveredServer, type KnownClient, type TokenSet } from './storage/record'
 import type { TokenEndpoint, TokenRequest } from './token-endpoint'
 import type { Verbs } from './verbs'
+import { Visits } from './visits'
 
 /** Milliseconds within which a sign-in must be finished; its state is refused afterwards. */
 const transactionLifetime = 600_000
@@ -42,7 +42,7 @@ export class PkceFlow implements InteractiveFlow {
   readonly #registrar: Registrar
   readonly #endpoint: TokenEndpoint
   readonly #requests: AuthorizationRequests
-  readonly #sessions = new Map<string, ReceiverSession>()
+  readonly #visits: Visits
 
   constructor({ context, discovery, registrar, tokenEndpoint }: Verbs) {
     this.#context = context
@@ -50,11 +50,11 @@ export class PkceFlow implements InteractiveFlow {
     this.#discovery = discovery
     this.#registrar = registrar
     this.#endpoint = tokenEndpoint
+    this.#visits = new Visits(context.settings)
   }
 
   get canAsk(): boolean {
-    const { receiver, callbackHandler } = this.#context.settings
-    return receiver !== undefined || callbackHandler !== undefined
+    return this.#visits.canAsk
   }
 
   /** Discovers, registers, stores a transaction and builds the URL at which a person signs in. */
@@ -85,23 +85,8 @@ export class PkceFlow implements InteractiveFlow {
   }
 
   /** Shows the URL to the person and waits for the callback. No lock is held meanwhile. */
-  async visit(signIn: CodeSignIn, signal: AbortSignal): Promise<AuthorizationCallback> {
-    const { redirectHandler, callbackHandler } = this.#context.settings
-    const { authorizationUrl, state } = signIn
-    const session = this.#sessions.get(state)
-    try {
-      if (session !== undefined) {
-        // Listening comes first: the callback may arrive before the launcher returns, and a launcher may hang.
-        const callback = callbackFrom((o) => session.callbackHandler(o), { state, signal })
-        void showTo((url) => session.redirectHandler(url), authorizationUrl)
-        return await callback
-      }
-      if (redirectHandler === undefined || callbackHandler === undefined) throw nobodyToAsk()
-      await unlessAborted(showTo(redirectHandler, authorizationUrl), signal)
-      return await unlessAborted(callbackFrom(callbackHandler, { state, signal }), signal)
-    } finally {
-      await this.#close(state)
-    }
+  visit(signIn: CodeSignIn, signal: AbortSignal): Promise<AuthorizationCallback> {
+    return this.#visits.visit(signIn, signal)
   }
 
   /**
@@ -206,7 +191,7 @@ export class PkceFlow implements InteractiveFlow {
       createdAt,
       expiresAt,
     })
-    if (o.session !== undefined) this.#sessions.set(state, o.session)
+    if (o.session !== undefined) this.#visits.expect(state, o.session)
     return { server, client, scope, expiresAt, authorizationUrl, state }
   }
 
@@ -252,43 +237,11 @@ export class PkceFlow implements InteractiveFlow {
       unasked: parseScope(tokens.scope).filter((scope) => !asked.includes(scope)),
     })
   }
-
-  async #close(state: string): Promise<void> {
-    const session = this.#sessions.get(state)
-    this.#sessions.delete(state)
-    await session?.close()
-  }
 }
 
 /** Signing in by authorization code with PKCE; the default grant. */
 export function authorizationCode(): InteractiveGrant {
   return { kind: 'interactive', name: 'authorization_code', flow: (verbs) => new PkceFlow(verbs) }
-}
-
-/** A launcher that fails does not end the wait: the person may still have the URL. */
-async function showTo(show: (url: string) => void | Promise<void>, url: string): Promise<void> {
-  try {
-    await show(url)
-  } catch {
-    // The callback may still come; the deadline for the person bounds the wait.
-  }
-}
-
-/** What a handler throws ends the wait; of a foreign error name and code are kept. */
-async function callbackFrom(
-  handler: NonNullable<OAuthOptions['callbackHandler']>,
-  o: { readonly state: string; readonly signal: AbortSignal },
-): Promise<AuthorizationCallback> {
-  try {
-    return await handler(o)
-  } catch (cause) {
-    if (isOAuthFlowError(cause) || o.signal.aborted) throw cause
-    throw new OAuthAuthorizationError('The callback handler failed while it waited for the person.', {
-      code: 'OAUTH_ABORTED',
-      hint: 'What it threw is not shown here; catch and log it in the handler itself.',
-      cause,
-    })
-  }
 }
 
 function checkRegisteredRedirect(client: KnownClient, redirectUri: string): void {
@@ -298,11 +251,5 @@ function checkRegisteredRedirect(client: KnownClient, redirectUri: string): void
     code: 'OAUTH_REGISTRATION_FAILED',
     endpoint: redirectUri,
     hint: 'Use one of the redirect URIs in `clientInformation`, or register this one.',
-  })
-}
-
-function nobodyToAsk(): OAuthAuthorizationError {
-  return new OAuthAuthorizationError('Nobody can be asked to sign in: there is no receiver and no callback handler.', {
-    code: 'OAUTH_AUTHORIZATION_REQUIRED',
   })
 }

@@ -7,6 +7,7 @@ import type { Transport } from './http'
 import { renderByJson } from './inspect'
 import type { Probe } from './metadata-documents'
 import { unlessAborted } from './mutex'
+import type { Need } from './need'
 import type { OAuthOptions } from './options'
 import { authorizationCode } from './pkce-flow'
 import { Registrar } from './registrar'
@@ -106,8 +107,7 @@ export class OAuthClientProvider {
 
   /** Signs in now, whatever the present session; `scope` is asked for besides what is granted. */
   async authorize(o: { scope?: string; signal?: AbortSignal } = {}): Promise<void> {
-    const { scope, signal } = o
-    await this.#noting(() => this.#source.obtain({ signIn: true, ...(scope === undefined ? {} : { scope }) }, signal))
+    await this.#noting(() => this.#source.obtain(this.#signInNeed(o.scope), o.signal))
   }
 
   /**
@@ -115,9 +115,7 @@ export class OAuthClientProvider {
    * minutes. Keep `state` with the person's browser session and compare it before finishing.
    */
   async startAuthorization(o: { scope?: string } = {}): Promise<{ url: string; state: string }> {
-    return this.#noting(() =>
-      this.#source.desk.start({ signIn: true, unattended: true, ...(o.scope === undefined ? {} : { scope: o.scope }) }),
-    )
+    return this.#noting(() => this.#source.desk.start({ ...this.#signInNeed(o.scope), unattended: true }))
   }
 
   /** Ends a sign-in with the callback URL or query. Rejects with `OAUTH_STATE_MISMATCH` for one that is not under way. */
@@ -167,6 +165,12 @@ export class OAuthClientProvider {
     return this.context.toJSON()
   }
 
+  /** A sign-in in so many words; what the resource's last challenge asked for is asked for. */
+  #signInNeed(scope: string | undefined): Need {
+    const refusal = this.resourceClient.recall(undefined, this.context.settings.serverUrl)
+    return { signIn: true, ...(scope === undefined ? {} : { scope }), ...(refusal === undefined ? {} : { refusal }) }
+  }
+
   #session(): ProviderDescription['session'] {
     const { grant } = this.context
     if (this.context.isTokenValid()) return 'valid'
@@ -176,7 +180,7 @@ export class OAuthClientProvider {
 
   /** Our own requests take the network path of the instance: its adapter, agents and proxy as they are now. */
   #transport(): Transport {
-    const [instance] = this.#attached.keys()
+    const [instance = this.resourceClient.carrier] = this.#attached.keys()
     if (instance === undefined) return {}
     const own = <K extends keyof Transport>(name: K): Pick<Transport, K> =>
       Object.hasOwn(instance.defaults, name)

@@ -6,7 +6,8 @@ export interface AuthorizationReceiver {
   /** What is known at construction of the redirect URIs (fixed ports), so that options can be validated. */
   readonly redirectUris?: readonly string[]
   /**
-   * The redirect URI to register and to send. Called under no lock, before registration. Binds what it must bind.
+   * The redirect URI to register and to send. Called before registration, while the session is locked: it binds what it
+   * must bind, and asks nobody.
    * `registered` are the redirect URIs of a stored registration, to be reused first (port).
    */
   open(o: { registered: readonly string[] | undefined }): Promise<ReceiverSession>

@@ -1,4 +1,4 @@
-import type { AxiosResponse } from 'axios'
+import type { AxiosInstance, AxiosResponse } from 'axios'
 import { isOAuthFlowError, type OAuthErrorCode } from './errors'
 import { unlessAborted } from './mutex'
 import type { Refusal } from './need'
@@ -26,6 +26,8 @@ export class ResourceClient {
   readonly stepUp: StepUp
   readonly #dpop: TokenType
   readonly redirectPolicy: BeforeRedirect
+  /** The instance that last carried a request for a provider that is attached to none. */
+  carrier: AxiosInstance | undefined
   #lastFailure: LastFailure | undefined
   #announcedScope: string | undefined
 

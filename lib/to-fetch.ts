@@ -49,7 +49,7 @@ async function toConfig(request: Request, init: RequestInit | undefined): Promis
 function toResponse(response: AxiosResponse<unknown>): Response {
   const { status, statusText, data } = response
   const headers = new Headers()
-  for (const [name, value] of Object.entries(response.headers)) {
+  for (const [name, value] of Object.entries((response.headers as object | undefined) ?? {})) {
     for (const line of Array.isArray(value) ? value : [value]) {
       if (line !== undefined && line !== null) headers.append(name, String(line))
     }

@@ -37,6 +37,8 @@ type AuthenticatedPost = Pick<TokenRequest, 'server' | 'client' | 'within'> & {
 interface Sent {
   readonly response: HttpResponse
   readonly sent: URLSearchParams
+  /** Its headers, in which client and key have proved who they are. */
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** Members of a token request that are secrets and must not come back in a quoted answer. */
@@ -80,7 +82,7 @@ export class TokenEndpoint {
     const parameters = { ...tokenParams, ...request.parameters, ...resource }
     const proofKey = await this.dpop.keyFor(request.server, request.boundTo)
     const url = metadataOf(request.server).token_endpoint
-    const { response, sent } = await this.#send(url, { ...request, proofKey }, parameters)
+    const { response, sent, headers } = await this.#send(url, { ...request, proofKey }, parameters)
     const date = response.header('date')
     const tokens = parseTokenResponse({
       status: response.status,
@@ -91,7 +93,7 @@ export class TokenEndpoint {
       dpopRequired: this.dpop.isRequired(request.server),
       ...(transformTokenResponse === undefined ? {} : { transform: transformTokenResponse }),
       issuedTokenType: request.issuedTokenType,
-      secrets: this.#secrets(request.client, sent),
+      secrets: this.#secrets(request.client, sent, headers),
       hint: proofRefusalOf(response)
         ? proofHint({ date, now: now() })
         : refusalHint({ sent, issuer, date, now: now() }),
@@ -145,12 +147,13 @@ export class TokenEndpoint {
       ...(o.within === undefined ? {} : { within: o.within }),
     })
     this.#proofs.note(url, response.header('dpop-nonce'))
-    return { response, sent: request.body }
+    return { response, sent: request.body, headers: request.headers }
   }
 
-  #secrets(client: KnownClient, sent: URLSearchParams): readonly string[] {
+  #secrets(client: KnownClient, sent: URLSearchParams, headers: Sent['headers']): readonly string[] {
     const members = secretMembers.map((name) => sent.get(name))
-    return [this.#authenticator.secretOf(client), ...members].filter(isText)
+    const credentials = headers.Authorization?.replace(/^\S+ /, '')
+    return [this.#authenticator.secretOf(client), credentials, headers.DPoP, ...members].filter(isText)
   }
 }
 

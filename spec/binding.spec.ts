@@ -184,6 +184,23 @@ describe('tokens', () => {
     expect(world.user.visits).toHaveLength(1)
     expect(world.count('register')).toBe(0)
   })
+
+  it('stay in use after a sign-in at another server that came to nothing, and nobody is asked [binding.independent] [PR-52]', async () => {
+    const { api, provider } = world.connect({ storage })
+    await api.get('')
+    const undo = [
+      world.answer('prm', withMembers({ authorization_servers: [world.origin.evil] })),
+      world.answer('as-metadata', withMembers({ code_challenge_methods_supported: undefined }), {
+        when: ({ server }) => server === 'evil',
+      }),
+    ]
+    world.clock.advance(1)
+    await expect(provider.authorize()).rejects.toMatchObject({ code: 'OAUTH_PKCE_UNSUPPORTED' })
+    for (const one of undo) one()
+    world.clock.advance(1)
+    expect((await api.get('')).status).toBe(200)
+    expect(world.user.visits).toHaveLength(1)
+  })
 })
 
 function fieldsOf(parameters: URLSearchParams | undefined): string[] {

@@ -16,7 +16,7 @@ const layers: readonly (readonly string[])[] = [
   ['http', 'need'],
   ['lease', 'storage/'],
   ['client-key', 'dpop-option', 'options', 'option-checks', 'settings', 'receiver', 'discovered-server'],
-  ['context', 'lease-state'],
+  ['context', 'lease-state', 'transaction-lease'],
   ['client-authentication/', 'token-types/'],
   [
     'metadata-documents',
@@ -30,7 +30,7 @@ const layers: readonly (readonly string[])[] = [
     'verbs',
     'sign-in-scope',
   ],
-  ['authorization-request', 'pkce-flow', 'grants/'],
+  ['authorization-request', 'visits', 'pkce-flow', 'grants/'],
   ['sign-in-desk', 'token-source', 'step-up', 'sign-out'],
   [
     'protected-urls',

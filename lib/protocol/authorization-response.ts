@@ -1,4 +1,5 @@
 import { OAuthAuthorizationError, quote } from '../errors'
+import { resourceHint } from './refusal-hint'
 
 /** The parameters of a callback (RFC 6749 §4.1.2, RFC 9207 §2), as received. */
 export interface AuthorizationResponse {
@@ -84,6 +85,7 @@ export function readCode(response: AuthorizationResponse): string {
       code: 'OAUTH_AUTHORIZATION_DENIED',
       oauthError: error,
       oauthErrorDescription: errorDescription,
+      hint: resourceHint(error, errorDescription),
     })
   }
   if (code === '') throw invalid('has neither `code` nor `error`')

@@ -30,6 +30,15 @@ export function proofHint(o: { readonly date: string | undefined; readonly now: 
   return 'Compare the URL that the server sees with the one that was requested (a proxy may change it), and `dpop.alg` with what the server accepts.'
 }
 
+/**
+ * What may help against a server that refuses the `resource` parameter. AADSTS9010010: Entra derives the resource from the
+ * scope and refuses another one beside it. Undefined for any other error.
+ */
+export function resourceHint(error: string | undefined, description: string | undefined): string | undefined {
+  if (error !== 'invalid_target' && description?.includes('AADSTS9010010') !== true) return undefined
+  return 'The server refuses the `resource` parameter: set the option `resource` to what it expects, or to false.'
+}
+
 /** How the clocks differ by the `Date` of an answer (RFC 9110 §6.6.1); undefined when they agree or it has none. */
 function clockDifference(date: string | undefined, now: number): string | undefined {
   const difference = now - Date.parse(date ?? '')

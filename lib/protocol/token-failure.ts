@@ -1,5 +1,6 @@
 import { OAuthTokenError, endpointOf, quote } from '../errors'
 import type { JsonObject } from './json'
+import { resourceHint } from './refusal-hint'
 import { redactSecrets } from './secrets'
 
 /**
@@ -83,7 +84,7 @@ export function tokenEndpointError(answer: FailedAnswer): OAuthTokenError {
       retryAfter,
       oauthError: oauthError && redactSecrets(oauthError.error, secrets),
       oauthErrorDescription: description === undefined ? undefined : redactSecrets(description, secrets),
-      hint: hintFor(oauthError) ?? (temporary ? undefined : answer.hint),
+      hint: resourceHint(oauthError?.error, description) ?? (temporary ? undefined : answer.hint),
     },
   )
 }
@@ -97,13 +98,4 @@ function contentOf({ body, oauthError, secrets }: FailedAnswer): string {
   if (oauthError !== undefined) return `with the error ${quote(redactSecrets(oauthError.error, secrets))}`
   if (typeof body !== 'string' || body.trim() === '') return 'without an OAuth error'
   return `without an OAuth error: ${quote(redactSecrets(body, secrets))}`
-}
-
-/** AADSTS9010010: Entra derives the resource from the scope and refuses another one beside it. */
-function hintFor(oauthError: TokenEndpointError | undefined): string | undefined {
-  const aboutResource =
-    oauthError?.error === 'invalid_target' || oauthError?.description?.includes('AADSTS9010010') === true
-  return aboutResource
-    ? 'The server refuses the `resource` parameter: set the option `resource` to what it expects, or to false.'
-    : undefined
 }

@@ -29,7 +29,8 @@ export interface TokenType {
 
 /** Reads a response header, `name` in lower case, without regard to case, in whatever shape an adapter keeps the headers. */
 export function headerOf(response: AxiosResponse, name: string): unknown {
-  const headers = response.headers as { get?: (name: string) => unknown } & Record<string, unknown>
+  // A mock may answer without headers.
+  const headers = (response.headers ?? {}) as { get?: (name: string) => unknown } & Record<string, unknown>
   if (typeof headers.get === 'function') return headers.get(name)
   return Object.entries(headers).find(([key]) => key.toLowerCase() === name)?.[1]
 }

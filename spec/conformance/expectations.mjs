@@ -12,8 +12,8 @@ export const groups = {
   D: { wires: ['2025-11-25', '2026-07-28'], force: true },
 }
 
-/** The groups that run unless others are asked for. With 'D' the default list has all 53 runs, without it 41. */
-export const defaultGroups = ['A', 'B', 'C']
+/** The groups that run unless others are asked for: all 53 runs. */
+export const defaultGroups = ['A', 'B', 'C', 'D']
 
 /** From this revision on MCP has no `initialize`: two messages instead of four, and so two tokens seen instead of four. */
 const firstStatelessWire = '2026-07-28'

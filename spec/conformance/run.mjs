@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { parseArgs, promisify } from 'node:util'
-import { defaultGroups, groups, runsOf, suiteVersion } from './expectations.mjs'
+import { defaultGroups, runsOf, suiteVersion } from './expectations.mjs'
 import { endAll, observe, projectFolder } from './referee.mjs'
 import { judge } from './verdict.mjs'
 import { createWorkspace, driverOf } from './workspace.mjs'
@@ -15,7 +15,6 @@ Runs the public MCP conformance suite against the packed library, one process pe
 
 A filter is a part of a scenario's name (step-up) or a wire (2026-07-28). Several of a kind add up.
 
-  --extensions        also the extension scenarios (12 more runs)
   --library <folder>  judge this package, which is built already, instead of building this one
   --driver <file>     another driver
   --options <file>    another table of options for the driver
@@ -27,7 +26,6 @@ async function main() {
   const { values: flags, positionals: filters } = parseArgs({
     allowPositionals: true,
     options: {
-      extensions: { type: 'boolean', default: false },
       library: { type: 'string' },
       driver: { type: 'string', default: besideThis('driver.mjs') },
       options: { type: 'string', default: besideThis('options.mjs') },
@@ -38,11 +36,8 @@ async function main() {
   })
   if (flags.help) return void process.stdout.write(usage)
 
-  const runs = selectRuns(flags.extensions ? Object.keys(groups) : defaultGroups, filters)
-  if (runs.length === 0)
-    throw new Error(
-      `No run matches ${filters.join(' ')} (extensions: ${flags.extensions ? 'included' : 'not included'})`,
-    )
+  const runs = selectRuns(defaultGroups, filters)
+  if (runs.length === 0) throw new Error(`No run matches ${filters.join(' ')}`)
   if (flags.library === undefined) await build()
 
   const { library = projectFolder, driver, options } = flags
