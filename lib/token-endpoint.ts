@@ -171,9 +171,9 @@ function tokenSet(
   tokens: TokenResponse,
   o: { sentAt: number; jitter: number; requestedScope: string | undefined; jkt: string | undefined },
 ): TokenSet {
-  const { access_token, token_type, refresh_token, id_token } = tokens
-  const expiresIn = parseExpiresIn(tokens.expires_in)
-  const scope = tokens.scope ?? o.requestedScope
+  const { access_token, token_type, refresh_token, id_token, expires_in, issued_token_type: _, ...others } = tokens
+  const { scope = o.requestedScope, ...extra } = others
+  const expiresIn = parseExpiresIn(expires_in)
   return {
     access_token,
     token_type: token_type === 'DPoP' ? 'DPoP' : 'Bearer',
@@ -181,6 +181,7 @@ function tokenSet(
     ...(id_token === undefined ? {} : { id_token }),
     ...(scope === undefined ? {} : { scope }),
     ...(o.jkt === undefined ? {} : { dpop: { jkt: o.jkt } }),
+    ...(Object.keys(extra).length === 0 ? {} : { extra }),
     issuedAt: o.sentAt,
     ...computeLifetime({ sentAt: o.sentAt, ...(expiresIn === undefined ? {} : { expiresIn }), jitter: o.jitter }),
   }

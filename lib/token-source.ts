@@ -193,10 +193,11 @@ export class TokenSource {
     const { grant } = lease.tokens
     if (grant === undefined || need.signIn === true) return undefined
     const { metadata, clients } = lease
-    const inDoubt = this.#discovery.isInDoubt(lease, need) || (clients.several && need.refusal !== undefined)
-    const server = inDoubt
-      ? await this.#discovery.discover(lease, need, { reread: true })
-      : (metadata.known ?? grant.server)
+    const { known = grant.server } = metadata
+    // After a refusal the resource may be back at a server that the session was with before, or still be with this one.
+    const others = clients.several || !sameIssuer(known.issuer, grant.server.issuer)
+    const inDoubt = this.#discovery.isInDoubt(lease, need) || (others && need.refusal !== undefined)
+    const server = inDoubt ? await this.#discovery.discover(lease, need, { reread: true }) : known
     if (sameIssuer(server.issuer, grant.server.issuer))
       return inDoubt ? { ...grant, server: followed(grant, server) } : grant
     const former = await clients.at(server.issuer)

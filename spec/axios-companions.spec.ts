@@ -111,10 +111,9 @@ describe('a config that is sent again by hand', () => {
 
   it('out of an error is a request like any other [axios.decorated-once]', async () => {
     const { api } = await together('before', () => undefined)
-    api.interceptors.response.use(undefined, async (error: { config: object; response?: { status: number } }) => {
-      if (error.response?.status !== 503) throw error
-      return api.request(error.config)
-    })
+    api.interceptors.response.use(undefined, (error: AxiosError) =>
+      error.response?.status === 503 ? api.request(error.config ?? {}) : Promise.reject(error),
+    )
     world.answer('api', { status: 503 }, { times: 2 })
     await expect(api.get('/x')).resolves.toMatchObject({ status: 200 })
     expect(world.steps()).toEqual(['api 503', 'api 503', 'api 200'])

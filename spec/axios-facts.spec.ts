@@ -1,7 +1,7 @@
 import { Agent, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
-import axios, { Axios, AxiosHeaders, isAxiosError, type AxiosError } from 'axios'
+import axios, { Axios, isAxiosError, type AxiosError, type AxiosHeaders } from 'axios'
 
 // How axios behaves where the library relies on it or defends against it (THREATS §4). When one of these fails with a new
 // axios, the place that relies on it needs a look; the library itself takes no part here.
@@ -56,7 +56,7 @@ const plain = axios.create({ proxy: false })
 const caught = (promise: Promise<unknown>): Promise<AxiosError> =>
   promise.then(
     () => Promise.reject(new Error('no error')),
-    (error: AxiosError) => error,
+    (error: unknown) => error as AxiosError,
   )
 
 describe.each(['http', 'fetch'] as const)('the %s adapter', (adapter) => {

@@ -217,7 +217,7 @@ describe('a body that can be read once', () => {
     expect(world.user.visits).toHaveLength(2)
   })
 
-  it('is released when the sign-in fails, and the reason is the flow’s [replay.not-replayable]', async () => {
+  it('is not sent when the sign-in fails, and the reason is the flow’s [replay.not-replayable]', async () => {
     const { api } = world.connect()
     world.user.deny()
     const source = Readable.from(pieces())

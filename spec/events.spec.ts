@@ -199,15 +199,16 @@ describe('a listener', () => {
   it('that throws, rejects or never settles disturbs nothing, nor other listeners [events.safe]', async () => {
     const { api, provider } = world.connect()
     const heard: Heard[] = []
+    const rejecting = (): unknown => Promise.reject(new Error('listener'))
+    const unsettled = (): unknown => new Promise(() => undefined)
+    const thenable = (): unknown => ({
+      then: (_: unknown, reject: (error: Error) => void) => reject(new Error('thenable')),
+    })
     for (const name of names) {
       provider.on(name, () => {
         throw new Error('listener')
       })
-      provider.on(name, (() => Promise.reject(new Error('listener'))) as () => void)
-      provider.on(name, (() => new Promise(() => undefined)) as () => void)
-      provider.on(name, (() => ({
-        then: (_: unknown, reject: (e: Error) => void) => reject(new Error('thenable')),
-      })) as never)
+      for (const listener of [rejecting, unsettled, thenable]) provider.on(name, listener)
       provider.on(name, (event) => heard.push({ name, event }))
     }
     await api.get('')

@@ -267,7 +267,7 @@ describe('other answers', () => {
       { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
     ]) {
       world.forget()
-      world.answer('api', { status: 403, headers: headers as Record<string, string>, body: 'no' }, { times: 1 })
+      world.answer('api', { status: 403, headers: headers, body: 'no' }, { times: 1 })
       await expect(api.post('', { pay: 1 })).rejects.toMatchObject({ response: { status: 403, data: 'no' } })
       expect(world.order()).toEqual(['rs POST /mcp'])
     }

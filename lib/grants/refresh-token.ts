@@ -138,8 +138,10 @@ export class RefreshToken {
     // RFC 6749 §6: what the response omits stays as it was.
     const refresh = tokens.refresh_token ?? grant.tokens?.refresh_token
     const scope = tokens.scope ?? grant.tokens?.scope
+    const extra = { ...grant.tokens?.extra, ...tokens.extra }
     const kept: TokenSet = {
       ...tokens,
+      ...(Object.keys(extra).length === 0 ? {} : { extra }),
       ...(refresh === undefined ? {} : { refresh_token: refresh }),
       ...(scope === undefined ? {} : { scope }),
     }

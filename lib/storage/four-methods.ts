@@ -114,7 +114,8 @@ const noTokens: Members = Object.freeze({ access_token: '', token_type: 'Bearer'
 
 function wireTokens(tokens: Members | undefined): Members {
   if (tokens === undefined) return noTokens
-  const { issuedAt, expiresAt, refreshAt: _refreshAt, mandatoryAt: _mandatoryAt, ...wire } = tokens
+  const { issuedAt, expiresAt, refreshAt: _refreshAt, mandatoryAt: _mandatoryAt, extra, ...known } = tokens
+  const wire = { ...(extra as Members | undefined), ...known }
   if (typeof expiresAt !== 'number' || typeof issuedAt !== 'number') return wire
   return { ...wire, expires_in: Math.round((expiresAt - issuedAt) / 1000) }
 }

@@ -21,6 +21,8 @@ export interface TokenSet {
   readonly mandatoryAt?: number | undefined
   /** The DPoP key, by its thumbprint, of the request that earned them; a token of type DPoP is bound to it. */
   readonly dpop?: KeyReference | undefined
+  /** What else the server said beside the tokens: members that no specification of ours knows, for the application. */
+  readonly extra?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** Names a DPoP key by its JWK thumbprint (RFC 7638); private keys are stored nowhere. */
@@ -141,6 +143,7 @@ const tokenSchema: z.ZodMiniType<TokenSet> = z.object({
   refreshAt: z.optional(time),
   mandatoryAt: z.optional(time),
   dpop: z.optional(keyReference),
+  extra: z.optional(document),
 })
 
 const clientSchema: z.ZodMiniType<KnownClient> = z.object({

@@ -129,8 +129,9 @@ describe('the key of a session', () => {
     [
       'server URL',
       () => {
+        const { issuer } = world
         const serverUrl = `${world.serverUrl}/other`
-        world.answer('prm', { body: { resource: serverUrl, authorization_servers: [world.issuer] } })
+        world.answer('prm', { body: { resource: serverUrl, authorization_servers: [issuer] } })
         return { serverUrl }
       },
     ],

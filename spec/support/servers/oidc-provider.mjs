@@ -28,6 +28,8 @@ const flags = readFlags({
   clientCredentials: true,
   deviceFlow: true,
   deviceInterval: 1, // seconds between polls
+  deviceCodeTtl: 600, // seconds
+  trustedIssuers: {}, // issuer → JWKS: its JWTs are taken as assertions (RFC 7523) and exchanged (RFC 8693)
   clientIdMetadataDocuments: true, // served by POST /documents of the control port
   clients: [], // static clients: RFC 7591 members with client_id
   interaction: 'auto', // 'auto': decided by login_hint or control; 'forms': HTML for a person
@@ -75,7 +77,7 @@ const provider = new Provider(issuer, {
     AccessToken: () => settings.accessTokenTtl,
     ClientCredentials: () => settings.accessTokenTtl,
     AuthorizationCode: () => 60,
-    DeviceCode: () => 600,
+    DeviceCode: () => flags.deviceCodeTtl,
     Grant: () => 86_400,
     IdToken: () => 300,
     Interaction: () => 600,
@@ -112,6 +114,10 @@ const provider = new Provider(issuer, {
   },
 })
 
+if (Object.keys(flags.trustedIssuers).length > 0) {
+  const { registerAssertionGrants } = await import('./assertion-grants.mjs')
+  registerAssertionGrants(provider, { trusted: flags.trustedIssuers, describeResource })
+}
 provider.on('grant.error', (_ctx, error) => {
   if (error.error_detail === 'refresh token already used') counts.reuseDetected += 1
 })
