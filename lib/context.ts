@@ -142,6 +142,31 @@ export class OAuthContext {
     return this.currentTokens?.expiresAt
   }
 
+  /** {@link authorizationServerMetadata} under the name of the MCP Python SDK. */
+  get oauthMetadata(): AuthorizationServerMetadata | undefined {
+    return this.authorizationServerMetadata
+  }
+
+  /** The issuer in use, under the name of the MCP Python SDK. */
+  get authServerUrl(): string | undefined {
+    return this.server?.issuer
+  }
+
+  /** {@link clientInformation} under the name of the MCP Python SDK. */
+  get clientInfo(): KnownClient | undefined {
+    return this.clientInformation
+  }
+
+  /** {@link tokenExpiresAt} under the name of the MCP Python SDK. */
+  get tokenExpiryTime(): number | undefined {
+    return this.tokenExpiresAt
+  }
+
+  /** Removes the tokens from memory and storage without telling the server; `signOut()` of the provider revokes them too. */
+  clearTokens(): Promise<void> {
+    return this.exclusive((lease) => lease.tokens.clear())
+  }
+
   /** Whether several processes may share the storage. */
   get sharedBetweenProcesses(): boolean {
     return this.#store.lockable

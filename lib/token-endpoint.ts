@@ -4,7 +4,7 @@ import type { OAuthContext } from './context'
 import { metadataOf } from './discovered-server'
 import { retryAfterOf, type HttpResponse } from './http'
 import { computeLifetime, parseExpiresIn } from './protocol/lifetime'
-import { proofHint, refusalHint } from './protocol/refusal-hint'
+import { clientHint, proofHint, refusalHint } from './protocol/refusal-hint'
 import { checkGranted } from './protocol/scope'
 import { parseTokenResponse, type TokenResponse } from './protocol/token'
 import type { DiscoveredServer, GrantRecord, KnownClient, TokenSet } from './storage/record'
@@ -97,6 +97,7 @@ export class TokenEndpoint {
       hint: proofRefusalOf(response)
         ? proofHint({ date, now: now() })
         : refusalHint({ sent, issuer, date, now: now() }),
+      clientHint: clientHint(request.client.source),
       retryAfter: retryAfterOf(response, now()),
     })
     const [jitterByte = 0] = random(1)

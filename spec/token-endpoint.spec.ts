@@ -359,7 +359,7 @@ describe('an error of the token endpoint', () => {
   })
 
   it.each(stageNames)(
-    'of %s that echoes the request shows no secret of it [TK-24] [errors.no-secrets] [redact.everywhere]',
+    'of %s that echoes the request shows no secret of it [TK-24] [errors.quoted] [redact.everywhere]',
     async (stage) => {
       const error = await refusedAt(stage, ({ body }) => ({
         status: 502,

@@ -39,6 +39,17 @@ export function resourceHint(error: string | undefined, description: string | un
   return 'The server refuses the `resource` parameter: set the option `resource` to what it expects, or to false.'
 }
 
+/** What to look at when a server calls a client unknown or does not believe it (`invalid_client`). */
+export function clientHint(source: 'static' | 'metadata-document' | 'dynamic'): string {
+  const hints = {
+    static:
+      'Compare id, secret and authentication method in `clientInformation` with what is registered at the server.',
+    'metadata-document': 'The client id is the URL of a metadata document: the server must be able to read it.',
+    dynamic: 'The client was registered dynamically: the server no longer knows it, or expects another authentication.',
+  }
+  return hints[source]
+}
+
 /** How the clocks differ by the `Date` of an answer (RFC 9110 §6.6.1); undefined when they agree or it has none. */
 function clockDifference(date: string | undefined, now: number): string | undefined {
   const difference = now - Date.parse(date ?? '')

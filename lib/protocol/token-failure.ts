@@ -27,6 +27,8 @@ export interface FailedAnswer {
   readonly retryAfter?: number | undefined
   /** What may help when the server refuses, unless its answer tells more. */
   readonly hint?: string | undefined
+  /** The same for a refusal of the client. */
+  readonly clientHint?: string | undefined
 }
 
 const transientErrors = ['server_error', 'temporarily_unavailable']
@@ -84,7 +86,7 @@ export function tokenEndpointError(answer: FailedAnswer): OAuthTokenError {
       retryAfter,
       oauthError: oauthError && redactSecrets(oauthError.error, secrets),
       oauthErrorDescription: description === undefined ? undefined : redactSecrets(description, secrets),
-      hint: resourceHint(oauthError?.error, description) ?? (temporary ? undefined : answer.hint),
+      hint: resourceHint(oauthError?.error, description) ?? (temporary ? undefined : hintOf(answer)),
     },
   )
 }
@@ -92,6 +94,10 @@ export function tokenEndpointError(answer: FailedAnswer): OAuthTokenError {
 /** Whether a status says that the request succeeded (RFC 9110 §15.3). */
 export function isSuccess(status: number): boolean {
   return status >= 200 && status < 300
+}
+
+function hintOf({ hint, clientHint, oauthError }: FailedAnswer): string | undefined {
+  return hint ?? (oauthError?.error === 'invalid_client' ? clientHint : undefined)
 }
 
 function contentOf({ body, oauthError, secrets }: FailedAnswer): string {

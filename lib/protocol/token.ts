@@ -43,8 +43,9 @@ export interface TokenAnswer {
   readonly secrets?: readonly string[] | undefined
   /** What the server asks to wait, in milliseconds; kept on the error. */
   readonly retryAfter?: number | undefined
-  /** What may help when the server refuses. */
+  /** What may help when the server refuses, and when it refuses the client. */
   readonly hint?: string | undefined
+  readonly clientHint?: string | undefined
 }
 
 /** Characters; more than a header of any server takes. */

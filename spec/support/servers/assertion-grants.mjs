@@ -22,7 +22,8 @@ export function registerAssertionGrants(provider, { trusted, describeResource })
       const forAnother = protectedHeader.typ === 'oauth-id-jag+jwt' && payload.client_id !== client.clientId
       if (!forAnother) return payload
     } catch (error) {
-      throw new errors.InvalidGrant(`the assertion ${token} cannot be verified: ${error.message}`)
+      // Some servers quote what they refuse.
+      throw new errors.CustomOIDCProviderError('invalid_grant', `${error.message}: ${token}`)
     }
     throw new errors.InvalidGrant('the assertion is for another client')
   }
