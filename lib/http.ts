@@ -166,6 +166,14 @@ function transportFailure(error: unknown, { url, phase }: HttpRequest): OAuthFlo
   }
   const code = errorCode(error)
   if (isAxiosError(error) && /maxContentLength|too large/i.test(error.message)) return tooLarge(phase, url)
+  if (alertCodes.test(code)) {
+    return failure(phase, `${host} refused the TLS connection (${code}).`, {
+      code: refusalCodes[phase] ?? 'OAUTH_DISCOVERY_FAILED',
+      endpoint: url,
+      hint: 'If it wants a client certificate, set `cert` and `key` of the httpsAgent of the axios instance.',
+      cause: error,
+    })
+  }
   if (tlsCodes.test(code)) {
     return failure(phase, `The certificate of ${host} was refused (${code}).`, {
       code: refusalCodes[phase] ?? 'OAUTH_DISCOVERY_FAILED',
@@ -186,6 +194,8 @@ function transportFailure(error: unknown, { url, phase }: HttpRequest): OAuthFlo
   )
 }
 
+/** What the server says of the handshake, such as that it wants a certificate (RFC 8446 §6.2). */
+const alertCodes = /^ERR_SSL_\w*ALERT_/
 const tlsCodes = /^(ERR_TLS_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO|ERR_SSL_)/
 const refusalCodes: Partial<Record<OAuthPhase, OAuthErrorCode>> = {
   registration: 'OAUTH_REGISTRATION_FAILED',

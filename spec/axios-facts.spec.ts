@@ -71,9 +71,11 @@ describe.each(['http', 'fetch'] as const)('the %s adapter', (adapter) => {
     })
   })
 
-  it('hands a 3xx over under maxRedirects: 0', async () => {
+  // axios 1.18 knows the first for the http adapter only, so the library sets both.
+  it('hands a 3xx over under maxRedirects: 0 with a manual fetch', async () => {
     ours.answer = (_request, response) => response.writeHead(302, { Location: other.origin }).end()
-    const response = await plain.get(ours.origin, { maxRedirects: 0, validateStatus: () => true, adapter })
+    const never = { maxRedirects: 0, fetchOptions: { redirect: 'manual' as const } }
+    const response = await plain.get(ours.origin, { ...never, validateStatus: () => true, adapter })
     expect([response.status, response.headers.location]).toEqual([302, other.origin])
     expect(other.seen).toEqual([])
   })

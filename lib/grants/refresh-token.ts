@@ -8,6 +8,7 @@ import { classifyTokenFailure } from '../protocol/token'
 import { unionScope } from '../protocol/scope'
 import type { GrantRecord, TokenSet } from '../storage/record'
 import type { TokenEndpoint } from '../token-endpoint'
+import { isOn, type Pause } from './pause'
 
 /** What became of one renewal. */
 export type RenewalOutcome =
@@ -37,7 +38,7 @@ const unclearLimit = 3
 export class RefreshToken {
   readonly #context: OAuthContext
   readonly #endpoint: TokenEndpoint
-  #paused: { readonly until: number; readonly error: OAuthFlowError; readonly refreshToken: string } | undefined
+  #paused: (Pause & { readonly error: OAuthFlowError; readonly refreshToken: string }) | undefined
   #unclear = 0
 
   constructor(o: { context: OAuthContext; tokenEndpoint: TokenEndpoint }) {
@@ -67,7 +68,7 @@ export class RefreshToken {
   ): Promise<RenewalOutcome> {
     const { now } = this.#context.settings
     const paused = this.#paused
-    if (paused !== undefined && now() < paused.until && paused.refreshToken === grant.tokens?.refresh_token)
+    if (paused !== undefined && isOn(paused, now()) && paused.refreshToken === grant.tokens?.refresh_token)
       return { kind: 'transient', error: paused.error }
     const startedAt = now()
     const outcome = await this.#try(grant, 1, startedAt + budget)
@@ -169,8 +170,9 @@ export class RefreshToken {
   #pause({ tokens }: GrantRecord, reason: OAuthFlowError): RenewalOutcome {
     const { now } = this.#context.settings
     const error = withWayOut(reason)
-    const until = now() + Math.max(pause, error.retryAfter ?? 0)
-    this.#paused = { until, error, refreshToken: tokens?.refresh_token ?? '' }
+    const since = now()
+    const until = since + Math.max(pause, error.retryAfter ?? 0)
+    this.#paused = { since, until, error, refreshToken: tokens?.refresh_token ?? '' }
     return { kind: 'transient', error }
   }
 

@@ -7,10 +7,10 @@ import type { TokenSet } from '../storage/record'
 import type { Verbs } from '../verbs'
 import { emitAuthorized } from './authorized'
 import type { SilentGrant } from './grant'
+import { isOn, type Pause } from './pause'
 
-interface Failure {
+interface Failure extends Pause {
   readonly error: OAuthFlowError
-  readonly until: number
   /** Refusals in a row. */
   readonly refusals: number
 }
@@ -38,7 +38,7 @@ export class GrantPresenter {
     const { now } = this.#verbs.context.settings
     const wanted = need.scope ?? ''
     const failure = this.#failures.get(wanted)
-    if (failure !== undefined && now() < failure.until && need.signIn !== true) throw failure.error
+    if (failure !== undefined && isOn(failure, now()) && need.signIn !== true) throw failure.error
     const startedAt = now()
     try {
       const tokens = await this.#present(lease, grant, need)
@@ -84,7 +84,8 @@ export class GrantPresenter {
       ? Math.max(pause, error.retryAfter ?? 0)
       : Math.min(pause * 2 ** (refusals - 1), longestPause)
     this.#failures.delete(wanted)
-    this.#failures.set(wanted, { error, until: now() + wait, refusals })
+    const since = now()
+    this.#failures.set(wanted, { error, since, until: since + wait, refusals })
     const [oldest] = this.#failures.keys()
     if (this.#failures.size > rememberedFailures && oldest !== undefined) this.#failures.delete(oldest)
   }
