@@ -235,9 +235,9 @@ export class TokenSource {
 
   /** Whether they do although they could not be renewed. */
   #isGood(tokens: TokenSet, need: Need): boolean {
-    const { scope, minValidity = 0, signIn } = need
+    const { scope, minValidity, signIn } = need
     if (signIn === true || !this.#isAlive(tokens, need) || !coversScope(tokens.scope, scope)) return false
-    return !isExpired(tokens, this.#context.settings.now() + minValidity) && this.dpop.fit(tokens)
+    return !isExpired(tokens, this.#context.settings.now(), minValidity) && this.dpop.fit(tokens)
   }
 
   #isAlive(tokens: TokenSet, need: Need): boolean {

@@ -6,17 +6,25 @@ import { complaintsAbout } from './support/readme/typecheck'
 import { AppBrowser } from './support/readme/web-application'
 
 // Every program in examples/ compiles and does on real servers what it says. The demo verifies itself: it exits with 0
-// only if every step happened as told.
+// only if every step happened as told. The programs of single grants are run in examples-of-grants.spec.ts.
 
 jest.setTimeout(60_000)
 
 const folder = path.join(repository, 'examples')
+const ofGrants = [
+  'client-credentials.ts',
+  'device-code.ts',
+  'dpop.ts',
+  'enterprise-managed.ts',
+  'jwt-bearer.ts',
+  'private-key-jwt.ts',
+  'token-exchange.ts',
+]
 const programs = readdirSync(folder).filter((name) => name.endsWith('.ts'))
-const machine = { client_id: 'machine', client_secret: 'a secret: of+the machine' }
 
 describe('examples/', () => {
   it('holds exactly the programs that are run here', () => {
-    expect(programs.sort()).toEqual(['cli.ts', 'machine.ts', 'mcp.ts', 'server.ts'])
+    expect(programs.sort()).toEqual([...ofGrants, 'cli.ts', 'mcp.ts', 'server.ts'].sort())
   })
 
   it('compiles under strict options', () => {
@@ -30,8 +38,7 @@ describe('the programs of examples/, against real servers', () => {
   let locate: (name: string) => string
 
   beforeAll(async () => {
-    const grants = { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] }
-    stack = await startStack({ authorizationServer: { clients: [{ ...machine, ...grants }] } })
+    stack = await startStack()
     workspace = await createWorkspace()
     locate = await bundle(
       workspace.folder,
@@ -106,37 +113,6 @@ describe('the programs of examples/, against real servers', () => {
       expect([code, stdout]).toEqual([0, 'all is well\n'])
       expect(stderr).toContain('more access is needed: mcp:admin')
       expect(await stack.authorizationServer.control.counters()).toMatchObject({ authorizationRequests: 2 })
-    })
-  })
-
-  describe('machine.ts', () => {
-    const call = (o: { secret?: string } = {}): ReturnType<typeof runProgram> =>
-      runProgram(locate('machine.ts'), {
-        args: [stack.api.urls.api, '/notes', '/whoami', '/notes'],
-        env: {
-          CLIENT_ID: machine.client_id,
-          CLIENT_SECRET: o.secret ?? machine.client_secret,
-          ISSUER: stack.authorizationServer.urls.issuer,
-          SCOPE: 'notes:read',
-        },
-      })
-
-    it('makes several calls with one token and nobody asked', async () => {
-      const { code, stdout } = await call()
-      const answers = stdout.trim().split('\n')
-      expect([code, answers.length]).toEqual([0, 3])
-      expect(JSON.parse(answers[1]!)).toMatchObject({ client_id: 'machine', scope: 'notes:read' })
-      expect(await stack.authorizationServer.control.counters()).toMatchObject({
-        tokenRequests: { client_credentials: 1 },
-        authorizationRequests: 0,
-      })
-    })
-
-    it('says in one line that the secret is wrong, without the secret', async () => {
-      const { code, stdout, stderr } = await call({ secret: 'wrong-secret' })
-      expect([code, stdout]).toEqual([1, ''])
-      expect(stderr).toMatch(/^OAUTH_TOKEN_ENDPOINT_ERROR: .*\n$/)
-      expect(stderr).not.toContain('wrong-secret')
     })
   })
 

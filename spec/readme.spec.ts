@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import * as core from 'axios-oauth2'
@@ -296,9 +296,12 @@ describe('README.md', () => {
     expect(rows.length).toBeGreaterThan(15)
   })
 
-  it('names grants and methods that exist', () => {
+  it('names grants, examples and methods that exist', () => {
     const call = (cell: string): string => cell.replace(/\(.*$/, '')
-    expect(firstWords('Machines').filter((grant) => !(call(grant) in core))).toEqual([])
+    expect(firstWords('Grants').filter((grant) => !(call(grant) in core))).toEqual([])
+    const examples = [...readme.matchAll(/\]\((examples\/[\w.-]*)\)/g)].map(([, file = '']) => file)
+    expect(examples.filter((file) => !existsSync(path.join(repository, file)))).toEqual([])
+    expect(tableUnder('Grants').filter(([, , example]) => !example?.includes('(examples/'))).toEqual([])
     const methods = firstWords('Methods of the provider').map(call)
     const own = Object.getOwnPropertyNames(core.OAuthClientProvider.prototype)
     expect([...methods].sort()).toEqual(own.filter((name) => !['constructor', 'toJSON'].includes(name)).sort())

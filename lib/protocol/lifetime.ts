@@ -58,9 +58,9 @@ export function freshness(lifetime: Lifetime, now: number, minValidity: number =
   return mandatoryAt === undefined || now < mandatoryAt ? 'renewable' : 'expired'
 }
 
-/** Whether a token has expired at `now`; one of unknown lifetime never has. */
-export function isExpired({ expiresAt }: Lifetime, now: number): boolean {
-  return expiresAt !== undefined && now >= expiresAt
+/** Whether a token has expired at `now`, or will before `minValidity` has passed; one of unknown lifetime never has. */
+export function isExpired({ expiresAt }: Lifetime, now: number, minValidity: number = 0): boolean {
+  return expiresAt !== undefined && (now >= expiresAt || expiresAt - now < minValidity)
 }
 
 /** NaN, which arithmetic on a damaged record yields, is no time. */

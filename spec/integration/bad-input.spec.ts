@@ -212,7 +212,7 @@ describe('a clock that is ten minutes off', () => {
     await provider.authorize()
   })
 
-  it('that is ahead is no reason for this server to refuse one: nothing in it begins later than now [CK-06]', async () => {
+  it('that is ahead does not matter to a server that goes by exp, since there is no nbf [CK-06]', async () => {
     ahead = 10 * minutes
     expect((await connect(signing({ private_key: key as { kty: string } })).api.get('/notes')).status).toBe(200)
   })

@@ -2,7 +2,7 @@ import axios, { type AxiosInstance } from 'axios'
 import { deviceCode, oauth, type OAuthClientProvider, type OAuthOptions, type UserCode } from 'axios-oauth2'
 import { failureOf } from '../support/failure-of'
 import { rendered } from '../support/renderings'
-import { startStack, UserAgent, type Stack } from '../support/servers/start'
+import { startStack, UserAgent, type Stack, type StackFlags } from '../support/servers/start'
 
 // A device without a browser at oidc-provider: the person is a user agent elsewhere, the polls are real.
 
@@ -20,7 +20,7 @@ const television = {
 let stack: Stack
 let codes: UserCode[]
 
-async function start(flags: { api?: object; authorizationServer?: object } = {}): Promise<void> {
+async function start(flags: StackFlags = {}): Promise<void> {
   const authorizationServer = { clients: [television], ...flags.authorizationServer }
   stack = await startStack({ mcp: false, ...flags, authorizationServer })
 }

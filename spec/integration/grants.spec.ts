@@ -17,9 +17,7 @@ let ahead: number
 
 beforeAll(async () => {
   keys = new Map(
-    await Promise.all(
-      algorithms.map(async (alg) => [alg, await generateKeyPair(alg, { extractable: true })] as const),
-    ),
+    await Promise.all(algorithms.map(async (alg) => [alg, await generateKeyPair(alg, { extractable: true })] as const)),
   )
   const signing = [...keys].map(async ([alg, { publicKey }]) => ({
     ...machine,

@@ -27,7 +27,14 @@ export async function startIdentityProvider(): Promise<IdentityProvider> {
 
   const sign = (claims: JWTPayload, { typ = 'JWT', expiresIn = 300 } = {}): Promise<string> => {
     const now = Math.floor(Date.now() / 1000)
-    return new SignJWT({ iss: issuer, sub: 'alice', jti: crypto.randomUUID(), iat: now, exp: now + expiresIn, ...claims })
+    return new SignJWT({
+      iss: issuer,
+      sub: 'alice',
+      jti: crypto.randomUUID(),
+      iat: now,
+      exp: now + expiresIn,
+      ...claims,
+    })
       .setProtectedHeader({ alg: 'ES256', kid: 'company', typ })
       .sign(privateKey)
   }

@@ -102,12 +102,13 @@ export async function startMutualTlsServers(authority: Authority): Promise<Mutua
     const chunks: Buffer[] = []
     for await (const chunk of message) chunks.push(chunk as Buffer)
     const peer = (message.socket as TLSSocket).getPeerCertificate()
+    const commonName: unknown = peer.subject?.CN
     const request = {
       at,
       path: message.url ?? '',
       form: new URLSearchParams(Buffer.concat(chunks).toString()),
       authorization: message.headers.authorization,
-      certificate: peer.subject?.CN,
+      certificate: typeof commonName === 'string' ? commonName : undefined,
     }
     const thumbprint = peer.raw && createHash('sha256').update(peer.raw).digest('base64url')
     const { status, body, headers } = await answer(request, thumbprint)

@@ -2,7 +2,7 @@
  * A job that acts for itself: client credentials, calls in parallel, one token for all of them.
  *
  *     CLIENT_ID=… CLIENT_SECRET=… ISSUER=https://login.example.com \
- *       node examples/machine.ts https://api.example.com/v1 /notes /notes
+ *       node examples/client-credentials.ts https://api.example.com/v1 /notes /notes
  *
  * Needs `npm run build` and a Node that strips types (22.18 or later).
  */
@@ -12,7 +12,7 @@ import { clientCredentials, isOAuthFlowError, oauth } from 'axios-oauth2'
 const [baseURL, ...paths] = process.argv.slice(2)
 const { CLIENT_ID, CLIENT_SECRET, ISSUER, SCOPE } = process.env
 if (baseURL === undefined || !CLIENT_ID || !CLIENT_SECRET || !ISSUER) {
-  console.error('usage: CLIENT_ID=… CLIENT_SECRET=… ISSUER=… [SCOPE=…] machine.ts <URL of the API> <path>…')
+  console.error('usage: CLIENT_ID=… CLIENT_SECRET=… ISSUER=… [SCOPE=…] client-credentials.ts <URL of the API> <path>…')
   process.exit(2)
 }
 
