@@ -213,6 +213,8 @@ export class TokenSource {
     const outcome = await this.#refresh.renew(lease, grant, { keepAccessToken })
     switch (outcome.kind) {
       case 'renewed':
+        // The server may have issued the same token again: what was said of the old one is not said of it.
+        this.#accepted = undefined
         return earned(outcome.tokens)
       case 'adopted':
         return present(outcome.tokens)

@@ -8,7 +8,7 @@ import {
   OAuthScopeError,
   OAuthTokenError,
 } from '../lib/index'
-import { endpointOf, quote } from '../lib/errors'
+import * as errors from '../lib/errors'
 
 const details = { code: 'OAUTH_TEMPORARY' as const }
 
@@ -29,11 +29,11 @@ describe('OAuthFlowError', () => {
   })
 
   it('is recognised across copies of the library [errors.instanceof]', () => {
-    let copy: typeof import('../lib/errors') | undefined
+    let copy: typeof errors | undefined
     jest.isolateModules(() => {
       copy = jest.requireActual('../lib/errors')
     })
-    const foreign = new (copy as typeof import('../lib/errors')).OAuthTokenError('x', details)
+    const foreign = new (copy as typeof errors).OAuthTokenError('x', details)
     expect(Object.getPrototypeOf(foreign)).not.toBe(OAuthTokenError.prototype)
     expect(foreign).toBeInstanceOf(OAuthTokenError)
     expect(foreign).toBeInstanceOf(OAuthFlowError)
@@ -59,7 +59,7 @@ describe('OAuthFlowError', () => {
 
   it('keeps its message on one line without control and bidirectional characters [errors.quoted] [WA-31]', () => {
     const hostile = '\x1b]0;pwn\x07\r\nnext\u2028\u202egnp\u0085'
-    const error = new OAuthFlowError(`The server said ${quote(hostile)}.`, details)
+    const error = new OAuthFlowError(`The server said ${errors.quote(hostile)}.`, details)
     // eslint-disable-next-line no-control-regex -- control characters are what must not be there
     expect(error.message).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/)
     expect(new OAuthFlowError('x'.repeat(5000), details).message).toHaveLength(1024)
@@ -109,6 +109,6 @@ describe('endpointOf(url)', () => {
     ['no url', undefined],
     [undefined, undefined],
   ])('gives of %s origin and path only', (url, expected) => {
-    expect(endpointOf(url)).toBe(expected)
+    expect(errors.endpointOf(url)).toBe(expected)
   })
 })

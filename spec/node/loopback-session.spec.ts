@@ -11,14 +11,14 @@ describe('a session of loopbackReceiver()', () => {
   describe('showing the URL', () => {
     it('prints it where no browser is to be opened [flow.abort]', async () => {
       const session = await bench.open()
-      session.redirectHandler(authorizationUrl)
+      void session.redirectHandler(authorizationUrl)
       expect(bench.terminal.shown).toContain(`Open this address in a browser to sign in:\n\n  ${authorizationUrl}\n`)
     })
 
     it('calls a launcher of the application with the serialised URL, and prints no URL [authz-url.safe-to-open]', async () => {
       const opened: string[] = []
       const session = await bench.open(bench.receiver({ openBrowser: (url) => void opened.push(url) }))
-      session.redirectHandler('https://as.example.com/a?q="x"')
+      void session.redirectHandler('https://as.example.com/a?q="x"')
       expect(opened).toEqual(['https://as.example.com/a?q=%22x%22'])
       expect(bench.terminal.shown).not.toContain('https://as.example.com')
     })
@@ -33,7 +33,7 @@ describe('a session of loopbackReceiver()', () => {
       ['rejects', () => Promise.reject(new Error('no browser'))],
     ])('tells the URL once and keeps waiting when the launcher %s [CB-30] [flow.abort]', async (_, openBrowser) => {
       const session = await bench.open(bench.receiver({ openBrowser }))
-      session.redirectHandler(authorizationUrl)
+      void session.redirectHandler(authorizationUrl)
       await bench.terminal.sees('could not be opened')
       expect(occurrences(authorizationUrl)).toBe(1)
       const callback = wait(session)
@@ -53,7 +53,7 @@ describe('a session of loopbackReceiver()', () => {
       let fail: (reason: Error) => void = () => undefined
       const launch = new Promise<void>((_, reject) => (fail = reject))
       const session = await bench.open(bench.receiver({ openBrowser: () => launch }))
-      session.redirectHandler(authorizationUrl)
+      void session.redirectHandler(authorizationUrl)
       await session.close()
       fail(new Error('closed by the person'))
       await launch.catch(() => undefined)
@@ -73,7 +73,7 @@ describe('a session of loopbackReceiver()', () => {
 
     it('keeps a callback that comes before anybody waits for it [receiver.only-its-callback]', async () => {
       const session = await bench.open()
-      session.redirectHandler(authorizationUrl)
+      void session.redirectHandler(authorizationUrl)
       expect((await send(session.redirectUri, { target: `/callback?code=c&state=${state}` })).status).toBe(200)
       expect((await wait(session)).searchParams.get('code')).toBe('c')
     })
@@ -92,7 +92,7 @@ describe('a session of loopbackReceiver()', () => {
       ['the query with its mark', () => `?${good}\n`],
     ])('takes %s [receiver.paste-back]', async (_, text) => {
       const session = await bench.open()
-      session.redirectHandler(authorizationUrl)
+      void session.redirectHandler(authorizationUrl)
       const callback = wait(session)
       bench.terminal.type(text(session.redirectUri))
       const url = await callback
@@ -107,7 +107,7 @@ describe('a session of loopbackReceiver()', () => {
       ['a line of 100 KB', `code=${'x'.repeat(100 * 1024)}&state=${state}`],
     ])('says so of %s, repeats nothing of it, and keeps waiting [receiver.paste-back]', async (_, text) => {
       const session = await bench.open()
-      session.redirectHandler(authorizationUrl)
+      void session.redirectHandler(authorizationUrl)
       const callback = wait(session)
       bench.terminal.type(`\n${text}\n`)
       await bench.terminal.sees('not the answer to this sign-in')
@@ -119,7 +119,7 @@ describe('a session of loopbackReceiver()', () => {
 
     it('takes a paste that comes in pieces', async () => {
       const session = await bench.open()
-      session.redirectHandler(authorizationUrl)
+      void session.redirectHandler(authorizationUrl)
       const callback = wait(session)
       for (const piece of [good.slice(0, 7), good.slice(7), '\n']) bench.terminal.type(piece)
       expect((await callback).searchParams.get('code')).toBe('pasted')
@@ -127,7 +127,7 @@ describe('a session of loopbackReceiver()', () => {
 
     it('leaves the rest of the input to the next reader, and the input paused [receiver.closes]', async () => {
       const session = await bench.open()
-      session.redirectHandler(authorizationUrl)
+      void session.redirectHandler(authorizationUrl)
       const callback = wait(session)
       bench.terminal.type(`${good}\nnext command ä\n`)
       await callback
@@ -139,7 +139,7 @@ describe('a session of loopbackReceiver()', () => {
 
     it('lets the browser win: then a paste is left to the next reader [receiver.paste-back]', async () => {
       const session = await bench.open()
-      session.redirectHandler(authorizationUrl)
+      void session.redirectHandler(authorizationUrl)
       const callback = wait(session)
       await send(session.redirectUri, { target: `/callback?code=browser&state=${state}` })
       expect((await callback).searchParams.get('code')).toBe('browser')
@@ -149,7 +149,7 @@ describe('a session of loopbackReceiver()', () => {
 
     it('answers the browser that comes second with 409 [CB-18]', async () => {
       const session = await bench.open()
-      session.redirectHandler(authorizationUrl)
+      void session.redirectHandler(authorizationUrl)
       const callback = wait(session)
       bench.terminal.type(`${good}\n`)
       await callback
@@ -158,8 +158,8 @@ describe('a session of loopbackReceiver()', () => {
 
     it('reads on while another sign-in of the session waits', async () => {
       const session = await bench.open()
-      session.redirectHandler(authorizationUrl)
-      session.redirectHandler('https://as.example.com/authorize?state=two')
+      void session.redirectHandler(authorizationUrl)
+      void session.redirectHandler('https://as.example.com/authorize?state=two')
       const [first, second] = [wait(session), wait(session, { state: 'two' })]
       bench.terminal.type(`${good}\ncode=2&state=two\n`)
       expect((await first).searchParams.get('code')).toBe('pasted')
@@ -168,7 +168,7 @@ describe('a session of loopbackReceiver()', () => {
 
     it.each(['abort', 'close'])('stops reading on %s [receiver.closes] [AB-05]', async (how) => {
       const session = await bench.open()
-      session.redirectHandler(authorizationUrl)
+      void session.redirectHandler(authorizationUrl)
       const abort = new AbortController()
       const ended = expect(wait(session, { signal: abort.signal })).rejects.toThrow()
       if (how === 'abort') abort.abort(new Error('aborted'))
@@ -179,7 +179,7 @@ describe('a session of loopbackReceiver()', () => {
 
     it.each(['end', 'error'])('keeps waiting for the browser after the %s of the input', async (event) => {
       const session = await bench.open()
-      session.redirectHandler(authorizationUrl)
+      void session.redirectHandler(authorizationUrl)
       const callback = wait(session)
       bench.terminal.input.emit(event, new Error('EIO'))
       await send(session.redirectUri, { target: `/callback?code=browser&state=${state}` })
@@ -193,7 +193,7 @@ describe('a session of loopbackReceiver()', () => {
       for (const input of [pipe, busy]) {
         const before = input.listenerCount('data')
         const session = await bench.open(bench.receiver({ input }))
-        session.redirectHandler(authorizationUrl)
+        void session.redirectHandler(authorizationUrl)
         expect(input.listenerCount('data')).toBe(before)
       }
       expect(bench.terminal.shown).not.toContain('paste')

@@ -50,7 +50,12 @@ function certificate(o: {
   const content = sequence(version3, serial, ecdsaWithSha256, o.issuer, validity, o.subject, key, extensions)
   const signature = sign('sha256', content, o.signWith)
   const bytes = sequence(content, ecdsaWithSha256, der(0x03, Buffer.concat([Buffer.of(0), signature])))
-  return `-----BEGIN CERTIFICATE-----\n${bytes.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`
+  return `-----BEGIN CERTIFICATE-----\n${lines(bytes)}\n-----END CERTIFICATE-----\n`
+}
+
+/** PEM wraps at 64 characters; an empty line would end the reading (RFC 7468 §2). */
+function lines(bytes: Buffer): string {
+  return (bytes.toString('base64').match(/.{1,64}/g) ?? []).join('\n')
 }
 
 /** One element of DER (X.690 §8.1): tag, length, content. */

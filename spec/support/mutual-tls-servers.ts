@@ -1,3 +1,4 @@
+import type { ClientInformation } from 'axios-oauth2'
 import { createServer } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -135,4 +136,7 @@ export async function startMutualTlsServers(authority: Authority): Promise<Mutua
 }
 
 /** The client that the servers know by its certificate. */
-export const certifiedClient = { client_id: clientId, token_endpoint_auth_method: 'tls_client_auth' } as const
+export const certifiedClient: ClientInformation = {
+  client_id: clientId,
+  token_endpoint_auth_method: 'tls_client_auth',
+}
