@@ -37,6 +37,7 @@ describe('PkceParameters.generate()', () => {
       JSON.stringify(pair),
       JSON.stringify(Object.entries(pair)),
       JSON.stringify(structuredClone(pair)),
+      // eslint-disable-next-line @typescript-eslint/no-base-to-string -- the rendering is what is tested
       String(pair),
     ]
     for (const rendering of renderings) expect(rendering).not.toContain(pair.codeVerifier)
