@@ -53,7 +53,9 @@ export class StepUp {
   /** Widens the scope. Rejects with an `OAuthScopeError` when that was declined, failed, or is not wanted. */
   async widen(scope: string, need: Need, signal: AbortSignal): Promise<TokenSet> {
     const { settings, events, server, currentTokens } = this.#source.context
-    if (currentTokens === undefined) return this.#source.obtain({ ...need, scope }, signal)
+    // A first sign-in is no step-up, nor is what somebody else has widened meanwhile.
+    const isNoStepUp = currentTokens === undefined || missingScope(currentTokens.scope, scope) === undefined
+    if (isNoStepUp) return this.#source.obtain({ ...need, scope }, signal)
     if (settings.stepUp === 'throw') throw required(scope)
     const key = keyOf(scope)
     const others = this.#underWay.get(key) ?? 0

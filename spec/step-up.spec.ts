@@ -216,6 +216,17 @@ describe('stepUp', () => {
     await expect(api.get(needsWrite)).resolves.toMatchObject({ status: 200 })
   })
 
+  it('`throw` does not matter to a request that was sent before the access was given: it is sent again [step-up.mode] [step-up.condition]', async () => {
+    const { api, provider } = await signedIn(world, { stepUp: 'throw' })
+    const slow = world.hold('api')
+    const late = api.get(needsWrite)
+    await slow.arrived
+    await provider.authorize({ scope: 'write' })
+    slow.release()
+    await expect(late).resolves.toMatchObject({ status: 200 })
+    expect(mainSteps(world)).toEqual(['api 403', 'authorize 302', 'token 200', 'api 200'])
+  })
+
   it('`off` is the 403 as it is [step-up.mode]', async () => {
     const { api } = await signedIn(world, { stepUp: 'off' })
     await expect(api.get(needsWrite)).rejects.toMatchObject({ isAxiosError: true, status: 403 })
