@@ -1,12 +1,12 @@
 import { getAdapter } from 'axios'
 import type { AxiosAdapter, AxiosInstance, AxiosRequestConfig, InternalAxiosRequestConfig } from 'axios'
-import { Attachment } from './attachment'
+import { Attachment } from './request/attachment'
 import { OAuthFlowError } from './errors'
-import { Exchange } from './exchange'
-import { finalUrl } from './protected-urls'
+import { Exchange } from './request/exchange'
+import { finalUrl } from './request/protected-urls'
 import type { OAuthClientProvider } from './provider'
-import { redactError, redactResponse } from './redact'
-import type { ResourceClient } from './resource-client'
+import { redactError, redactResponse } from './request/redact'
+import type { ResourceClient } from './request/resource-client'
 
 /** Per request, in axios's config: see `OAuthRequestOptions`. */
 export interface OAuthRequestOptions {

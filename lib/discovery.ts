@@ -1,10 +1,10 @@
-import { AnnouncedLocations } from './announced-locations'
+import { AnnouncedLocations } from './metadata/announced-locations'
 import type { OAuthContext } from './context'
 import { endpointOf, OAuthDiscoveryError, quote } from './errors'
-import { checkPinned } from './discovered-server'
+import { checkPinned } from './metadata/discovered-server'
 import { checkDpopPolicy } from './dpop-option'
-import type { Lease } from './lease'
-import { MetadataDocuments, type Probe } from './metadata-documents'
+import type { Lease } from './state/lease'
+import { MetadataDocuments, type Probe } from './metadata/metadata-documents'
 import { speaksResourceParameter, type Need, type Refusal } from './need'
 import { checkEndpoint } from './protocol/endpoint'
 import { isUsableIssuer, sameIssuer } from './protocol/issuer'
@@ -18,7 +18,7 @@ import {
   legacyMetadataUrls,
   protectedResourceMetadataUrls,
 } from './protocol/well-known'
-import { checkServerMetadata, isIntact, readServerMetadata } from './server-metadata'
+import { checkServerMetadata, isIntact, readServerMetadata } from './metadata/server-metadata'
 import type { DiscoveredServer } from './storage/record'
 
 /** What one discovery is for, and where challenges said to look. */

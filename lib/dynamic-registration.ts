@@ -1,7 +1,7 @@
 import { clientAuthentications } from './client-authentication'
 import type { OAuthContext } from './context'
 import { withDeadline } from './deadline'
-import { metadataOf, otherServer } from './discovered-server'
+import { metadataOf, otherServer } from './metadata/discovered-server'
 import { OAuthRegistrationError, quote, type OAuthErrorDetails } from './errors'
 import { isTransientStatus, retryAfterOf, type HttpResponse } from './http'
 import { isCertificateMethod } from './protocol/authentication-method'

@@ -26,7 +26,7 @@ export type {
 
 export { privateKeyJwt } from './client-authentication/private-key-jwt'
 export type { TextSource } from './callback'
-export type { ClientAssertion, ClientKey } from './client-key'
+export type { ClientAssertion, ClientKey } from './client-authentication/client-key'
 export type { PrivateJwk, PrivateKey, SigningFunction, WebCryptoKey } from './protocol/signing-key'
 
 export { OAuthContext } from './context'
@@ -35,8 +35,8 @@ export { Registrar, type RegistrationRequest } from './registrar'
 export { TokenEndpoint, type TokenRequest } from './token-endpoint'
 export { PkceParameters } from './protocol/pkce'
 export type { Need, Refusal } from './need'
-export type { Lease } from './lease'
-export type { Probe } from './metadata-documents'
+export type { Lease } from './state/lease'
+export type { Probe } from './metadata/metadata-documents'
 export type { Settings } from './settings'
 
 export { MemoryTokenStorage } from './storage/memory'

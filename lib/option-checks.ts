@@ -2,7 +2,7 @@ import { checkRedirectUri, checkClientIdMetadataUrl } from './protocol/registrat
 import { isLoopbackHost } from './protocol/address'
 import { isUsableIssuer } from './protocol/issuer'
 import { parseScope } from './protocol/scope'
-import { hasClientKey, readClientKey } from './client-key'
+import { hasClientKey, readClientKey } from './client-authentication/client-key'
 import { dpopDefect } from './dpop-option'
 import { storageDefect } from './storage/token-storage'
 import type { OAuthOptions } from './options'

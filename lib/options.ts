@@ -1,6 +1,6 @@
 import type { AxiosResponse } from 'axios'
 import type { ClientAuthentication } from './client-authentication/client-authentication'
-import type { ClientKey } from './client-key'
+import type { ClientKey } from './client-authentication/client-key'
 import type { DpopOption } from './dpop-option'
 import type { Grant } from './grants/grant'
 import type { AuthorizationServerMetadata } from './protocol/metadata'

@@ -1,4 +1,4 @@
-import { metadataOf } from './discovered-server'
+import { metadataOf } from './metadata/discovered-server'
 import { isOAuthFlowError } from './errors'
 import type { GrantRecord } from './storage/record'
 import type { Verbs } from './verbs'

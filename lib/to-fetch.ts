@@ -1,5 +1,5 @@
 import { CanceledError, type AxiosInstance, type AxiosRequestConfig, type AxiosResponse } from 'axios'
-import { discard } from './outcome'
+import { discard } from './request/outcome'
 
 const withoutBody: ReadonlySet<number> = new Set([101, 103, 204, 205, 304])
 

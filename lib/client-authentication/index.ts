@@ -1,4 +1,4 @@
-import { hasClientKey } from '../client-key'
+import { hasClientKey } from './client-key'
 import type { OAuthOptions } from '../options'
 import type { ClientAuthentication } from './client-authentication'
 import { clientSecretBasic, clientSecretBasicRaw } from './client-secret-basic'

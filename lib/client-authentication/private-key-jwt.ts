@@ -1,5 +1,5 @@
 import { textOf } from '../callback'
-import { readClientKey, signingPatience, type ClientKey } from '../client-key'
+import { readClientKey, signingPatience, type ClientKey } from './client-key'
 import { isOAuthFlowError, OAuthRegistrationError, quote } from '../errors'
 import { base64url } from '../protocol/encoding'
 import { signJws } from '../protocol/jws'

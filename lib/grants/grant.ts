@@ -1,5 +1,5 @@
 import type { OAuthContext } from '../context'
-import type { Lease } from '../lease'
+import type { Lease } from '../state/lease'
 import type { DiscoveredServer, KnownClient, TokenSet } from '../storage/record'
 import type { Need } from '../need'
 import type { Verbs } from '../verbs'

@@ -1,7 +1,7 @@
 import type { OAuthContext } from '../context'
 import { codeOf, type OAuthEventBase } from '../events'
 import { isOAuthFlowError, OAuthScopeError, OAuthTokenError, type OAuthFlowError } from '../errors'
-import type { Lease } from '../lease'
+import type { Lease } from '../state/lease'
 import { sha256Base64url } from '../protocol/encoding'
 import { isSecretExpired } from '../protocol/registration'
 import { classifyTokenFailure } from '../protocol/token'

@@ -1,4 +1,4 @@
-import { metadataOf } from '../discovered-server'
+import { metadataOf } from '../metadata/discovered-server'
 import { dpopPolicy, keyPairAlgorithm, type DpopOptions } from '../dpop-option'
 import { OAuthAuthorizationError, OAuthDiscoveryError, quote } from '../errors'
 import { chooseProofAlgorithm } from '../protocol/dpop'

@@ -1,5 +1,5 @@
-import { callUser, checkTextSource, type TextSource } from './callback'
-import { readSigningKey, type PrivateKey, type SigningKey } from './protocol/signing-key'
+import { callUser, checkTextSource, type TextSource } from '../callback'
+import { readSigningKey, type PrivateKey, type SigningKey } from '../protocol/signing-key'
 
 /** What a client signs its assertions with, or where it gets them from. Members of RFC 7591 keep their names. */
 export interface ClientKey {

@@ -1,17 +1,17 @@
 import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig } from 'axios'
 import type { Attachment } from './attachment'
 import { prepareBody, type Replay } from './body'
-import { isOAuthFlowError } from './errors'
-import type { Need, Refusal } from './need'
+import { isOAuthFlowError } from '../errors'
+import type { Need, Refusal } from '../need'
 import { answeringUrl, deliver, discard, type Answered, type Outcome } from './outcome'
 import { patienceOf, type Patience } from './patience'
-import { readChallenge } from './protocol/challenge'
+import { readChallenge } from '../protocol/challenge'
 import { finalUrl } from './protected-urls'
 import { explain, notReplayable, stillRefused, withResponse } from './refused-request'
 import { dress } from './request-dress'
 import type { ResourceClient } from './resource-client'
-import type { TokenSet } from './storage/record'
-import { headerOf, type PresentationFault } from './token-types/token-type'
+import type { TokenSet } from '../storage/record'
+import { headerOf, type PresentationFault } from '../token-types/token-type'
 
 /**
  * One request of the application: send, and if the resource refuses the token, renew and send once more; if it asks for

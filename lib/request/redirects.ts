@@ -1,5 +1,5 @@
-import { OAuthFlowError } from './errors'
-import { isLoopbackUrl } from './protocol/endpoint'
+import { OAuthFlowError } from '../errors'
+import { isLoopbackUrl } from '../protocol/endpoint'
 import type { ProtectedUrls } from './protected-urls'
 
 /** The options of the request that a redirect leads to, as Node's HTTP client takes them; changed in place. */

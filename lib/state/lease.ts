@@ -5,7 +5,7 @@ import type {
   PointerRecord,
   TokenSet,
   TransactionRecord,
-} from './storage/record'
+} from '../storage/record'
 
 /** What was discovered. */
 export interface MetadataLease {

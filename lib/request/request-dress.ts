@@ -1,7 +1,7 @@
 import type { InternalAxiosRequestConfig } from 'axios'
 import { chainRedirects, type BeforeRedirect } from './redirects'
 import type { ResourceClient } from './resource-client'
-import type { TokenType } from './token-types/token-type'
+import type { TokenType } from '../token-types/token-type'
 
 const manual = { redirect: 'manual' as const }
 

@@ -1,19 +1,19 @@
-import type { OAuthContext } from './context'
+import type { OAuthContext } from '../context'
 import {
   isOAuthFlowError,
   OAuthAuthorizationError,
   OAuthScopeError,
   type OAuthErrorDetails,
   type OAuthFlowError,
-} from './errors'
-import type { OAuthEvents } from './events'
-import type { InteractiveFlow, SignIn } from './grants/grant'
-import { SingleFlight, unlessAborted } from './mutex'
-import type { Need } from './need'
-import { parseAuthorizationResponse } from './protocol/authorization'
-import type { AuthorizationCallback } from './options'
-import type { TokenSet } from './storage/record'
-import type { Verbs } from './verbs'
+} from '../errors'
+import type { OAuthEvents } from '../events'
+import type { InteractiveFlow, SignIn } from '../grants/grant'
+import { SingleFlight, unlessAborted } from '../mutex'
+import type { Need } from '../need'
+import { parseAuthorizationResponse } from '../protocol/authorization'
+import type { AuthorizationCallback } from '../options'
+import type { TokenSet } from '../storage/record'
+import type { Verbs } from '../verbs'
 
 type Reason = OAuthEvents['authorizationRequired']['reason']
 

@@ -1,6 +1,6 @@
-import { OAuthDiscoveryError, quote } from './errors'
-import type { AuthorizationServerMetadata } from './protocol/metadata'
-import type { DiscoveredServer } from './storage/record'
+import { OAuthDiscoveryError, quote } from '../errors'
+import type { AuthorizationServerMetadata } from '../protocol/metadata'
+import type { DiscoveredServer } from '../storage/record'
 
 /** Endpoints that get credentials: they stay where they were first used, or move to the issuer's origin (THREATS D11). */
 const pinnedMembers = [

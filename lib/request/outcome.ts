@@ -1,5 +1,5 @@
 import type { AxiosResponse } from 'axios'
-import { isOAuthFlowError, type OAuthFlowError } from './errors'
+import { isOAuthFlowError, type OAuthFlowError } from '../errors'
 import { redactError, redactResponse } from './redact'
 
 /** What one sending came to: a response, with the error that axios made of it if it did, or only an error. */

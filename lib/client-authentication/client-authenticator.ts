@@ -1,15 +1,11 @@
-import { clientAuthentications } from './client-authentication'
-import type {
-  AuthenticatedRequest,
-  AuthenticationContext,
-  ClientAuthentication,
-} from './client-authentication/client-authentication'
-import { withDeadline } from './deadline'
-import { metadataOf } from './discovered-server'
-import { OAuthRegistrationError, quote } from './errors'
-import { chooseAuthenticationMethod } from './protocol/registration'
-import type { Settings } from './settings'
-import type { DiscoveredServer, KnownClient } from './storage/record'
+import { clientAuthentications } from './index'
+import type { AuthenticatedRequest, AuthenticationContext, ClientAuthentication } from './client-authentication'
+import { withDeadline } from '../deadline'
+import { metadataOf } from '../metadata/discovered-server'
+import { OAuthRegistrationError, quote } from '../errors'
+import { chooseAuthenticationMethod } from '../protocol/registration'
+import type { Settings } from '../settings'
+import type { DiscoveredServer, KnownClient } from '../storage/record'
 
 /** Proves to a server who the client is: by exactly one method per request, and the same one at every endpoint. */
 export class ClientAuthenticator {

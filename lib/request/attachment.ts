@@ -1,5 +1,5 @@
 import type { AxiosInstance } from 'axios'
-import { OAuthFlowError } from './errors'
+import { OAuthFlowError } from '../errors'
 
 /** The time in which a provider is attached to an instance: what waits during it can be told that it is over. */
 export class Attachment {

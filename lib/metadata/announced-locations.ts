@@ -1,9 +1,9 @@
-import type { OAuthContext } from './context'
-import { endpointOf, isOAuthFlowError, type OAuthFlowError } from './errors'
-import type { Need } from './need'
-import { resolveResourceMetadata } from './protocol/challenge'
-import { checkEndpoint } from './protocol/endpoint'
-import type { DiscoveredServer } from './storage/record'
+import type { OAuthContext } from '../context'
+import { endpointOf, isOAuthFlowError, type OAuthFlowError } from '../errors'
+import type { Need } from '../need'
+import { resolveResourceMetadata } from '../protocol/challenge'
+import { checkEndpoint } from '../protocol/endpoint'
+import type { DiscoveredServer } from '../storage/record'
 
 /** Locations that challenges may announce; their number is the server's choice. */
 const maxLocations = 5

@@ -1,8 +1,8 @@
-import { isOAuthFlowError, OAuthAuthorizationError } from './errors'
-import { unlessAborted } from './mutex'
-import type { AuthorizationCallback, OAuthOptions } from './options'
-import type { ReceiverSession } from './receiver'
-import type { Settings } from './settings'
+import { isOAuthFlowError, OAuthAuthorizationError } from '../errors'
+import { unlessAborted } from '../mutex'
+import type { AuthorizationCallback, OAuthOptions } from '../options'
+import type { ReceiverSession } from '../receiver'
+import type { Settings } from '../settings'
 
 /** What a person is sent to, and the state that comes back. */
 interface Invitation {

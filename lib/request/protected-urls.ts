@@ -1,6 +1,6 @@
 import { Axios, type InternalAxiosRequestConfig } from 'axios'
-import type { OAuthContext } from './context'
-import { contains } from './protocol/resource'
+import type { OAuthContext } from '../context'
+import { contains } from '../protocol/resource'
 
 /** Where a request goes, seen from the resource. */
 export type Placement = 'inside' | 'outside' | 'userinfo'

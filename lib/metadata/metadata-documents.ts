@@ -1,6 +1,6 @@
-import { endpointOf, isOAuthFlowError, OAuthDiscoveryError, type OAuthFlowError } from './errors'
-import { isTransientStatus, retryAfterOf, type Http, type HttpResponse } from './http'
-import { isDamagedJsonObject, parseJsonObject, type JsonObject } from './protocol/json'
+import { endpointOf, isOAuthFlowError, OAuthDiscoveryError, type OAuthFlowError } from '../errors'
+import { isTransientStatus, retryAfterOf, type Http, type HttpResponse } from '../http'
+import { isDamagedJsonObject, parseJsonObject, type JsonObject } from '../protocol/json'
 
 /** One location that was asked for a metadata document, and what became of it. */
 export interface Probe {

@@ -1,9 +1,9 @@
-import { metadataOf } from './discovered-server'
-import type { Need } from './need'
-import type { ProtectedResourceMetadata } from './protocol/metadata'
-import { checkScope, selectScope, unionScope } from './protocol/scope'
-import type { Settings } from './settings'
-import type { DiscoveredServer, GrantRecord } from './storage/record'
+import { metadataOf } from '../metadata/discovered-server'
+import type { Need } from '../need'
+import type { ProtectedResourceMetadata } from '../protocol/metadata'
+import { checkScope, selectScope, unionScope } from '../protocol/scope'
+import type { Settings } from '../settings'
+import type { DiscoveredServer, GrantRecord } from '../storage/record'
 
 /**
  * The scope to ask for at a server (MCP 2026-07-28, Scope Selection Strategy): a widening asks for everything asked for

@@ -1,10 +1,10 @@
-import { OAuthFlowError } from './errors'
+import { OAuthFlowError } from '../errors'
 import type { ClientLease, Lease, MetadataLease, TokenLease } from './lease'
-import { sha256Base64url } from './protocol/encoding'
-import { sameIssuer } from './protocol/issuer'
-import { unionScope } from './protocol/scope'
-import type { DiscoveredServer, GrantRecord, TokenSet } from './storage/record'
-import type { Session } from './storage/session'
+import { sha256Base64url } from '../protocol/encoding'
+import { sameIssuer } from '../protocol/issuer'
+import { unionScope } from '../protocol/scope'
+import type { DiscoveredServer, GrantRecord, TokenSet } from '../storage/record'
+import type { Session } from '../storage/session'
 import { transactionLease, type TransactionState } from './transaction-lease'
 
 /** What a lease works on. */

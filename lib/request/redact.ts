@@ -1,5 +1,5 @@
 import { isAxiosError, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios'
-import { isOAuthFlowError } from './errors'
+import { isOAuthFlowError } from '../errors'
 
 /** What is left of a sent request: where it went. */
 interface RequestSummary {

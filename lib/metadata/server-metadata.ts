@@ -1,12 +1,12 @@
-import { isOAuthFlowError, OAuthDiscoveryError, quote } from './errors'
-import { isPrivateAddress } from './protocol/address'
-import { endpointsFor } from './protocol/certificate-endpoints'
-import { checkEndpoint, isLoopbackUrl, type EndpointRule } from './protocol/endpoint'
-import { checkIssuer, isUsableIssuer } from './protocol/issuer'
-import type { JsonObject } from './protocol/json'
-import { parseAuthorizationServerMetadata, type AuthorizationServerMetadata } from './protocol/metadata'
-import type { Settings } from './settings'
-import type { DiscoveredServer } from './storage/record'
+import { isOAuthFlowError, OAuthDiscoveryError, quote } from '../errors'
+import { isPrivateAddress } from '../protocol/address'
+import { endpointsFor } from '../protocol/certificate-endpoints'
+import { checkEndpoint, isLoopbackUrl, type EndpointRule } from '../protocol/endpoint'
+import { checkIssuer, isUsableIssuer } from '../protocol/issuer'
+import type { JsonObject } from '../protocol/json'
+import { parseAuthorizationServerMetadata, type AuthorizationServerMetadata } from '../protocol/metadata'
+import type { Settings } from '../settings'
+import type { DiscoveredServer } from '../storage/record'
 
 /** Endpoints that a client may use; each must be a URL it may contact. */
 const endpointMembers = [

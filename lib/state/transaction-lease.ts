@@ -1,8 +1,8 @@
-import { OAuthAuthorizationError } from './errors'
+import { OAuthAuthorizationError } from '../errors'
 import type { TransactionLease } from './lease'
-import { transactionKey, transactionKind, type TransactionReference } from './storage/record'
-import type { Session } from './storage/session'
-import type { Store } from './storage/store'
+import { transactionKey, transactionKind, type TransactionReference } from '../storage/record'
+import type { Session } from '../storage/session'
+import type { Store } from '../storage/store'
 
 /** Sign-ins that may be under way at once; beyond them the oldest cannot be finished any more. */
 const maxOpenTransactions = 100

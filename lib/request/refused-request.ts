@@ -1,9 +1,9 @@
 import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios'
-import { OAuthFlowError } from './errors'
-import type { Refusal } from './need'
+import { OAuthFlowError } from '../errors'
+import type { Refusal } from '../need'
 import { finalUrl } from './protected-urls'
 import { redactResponse } from './redact'
-import type { TokenSet } from './storage/record'
+import type { TokenSet } from '../storage/record'
 
 /** The 401 is the caller's; its `cause` says why nothing more was tried. */
 export function explain(error: Error | undefined, reason: OAuthFlowError): void {
