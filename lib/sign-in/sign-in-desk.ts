@@ -38,7 +38,7 @@ export class SignInDesk {
   readonly #signIns = new SingleFlight<TokenSet>({ abandonable: true })
   readonly #offers = new SingleFlight<Offer>()
   readonly #visits = new Map<string, Visit>()
-  #pending: string | undefined
+  #pending: { readonly scope: string } | undefined
   #offer: Offer | undefined
 
   constructor(verbs: Verbs) {
@@ -52,14 +52,14 @@ export class SignInDesk {
     if (this.#flow?.canAsk !== true) throw await this.#personNeeded(need)
     const wanted = need.scope ?? ''
     // A sign-in for another scope comes first; its tokens may do, which the caller finds out.
-    const key = this.#pending ?? wanted
+    const key = this.pending ?? wanted
     this.#context.reentrance.refuse('sign-in')
     return this.#signIns.run(key, (abandoned) => this.#interact(need, key, abandoned), signal)
   }
 
   /** The scope that a sign-in under way was begun for; an empty text for none in particular. */
   get pending(): string | undefined {
-    return this.#pending
+    return this.#pending?.scope
   }
 
   /** Starts a sign-in that somebody else finishes, perhaps in another process. */
@@ -93,11 +93,13 @@ export class SignInDesk {
   }
 
   async #interact(need: Need, key: string, abandoned: AbortSignal): Promise<TokenSet> {
-    this.#pending = key
+    const own = { scope: key }
+    this.#pending = own
     try {
       return await this.#ask(need, abandoned)
     } finally {
-      this.#pending = undefined
+      // One that was abandoned cleans up while the next one may be under way.
+      if (this.#pending === own) this.#pending = undefined
     }
   }
 
