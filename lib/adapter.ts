@@ -1,4 +1,4 @@
-import { getAdapter } from 'axios'
+import axios, { getAdapter } from 'axios'
 import type { AxiosAdapter, AxiosInstance, AxiosRequestConfig, InternalAxiosRequestConfig } from 'axios'
 import { Attachment } from './request/attachment'
 import { OAuthFlowError } from './errors'
@@ -72,9 +72,9 @@ function authorized(
   attached: ResourceClient,
   attachment: Attachment,
 ): ReturnType<AxiosAdapter> {
-  const send = getAdapter(config.adapter, config)
+  const send = getAdapter(config.adapter ?? axios.defaults.adapter, config)
   const { oauth } = config
-  const client = typeof oauth === 'object' ? (oauth.provider?.resourceClient ?? attached) : attached
+  const client = (typeof oauth === 'object' ? oauth?.provider?.resourceClient : undefined) ?? attached
   const written = authorizationIn(config.headers)
   if (oauth === false || hasCredentials(config) || (written !== undefined && Boolean(config.headers[written]))) {
     return send(config)
@@ -86,7 +86,7 @@ function authorized(
   // An empty header is none; in another spelling it would stay beside ours.
   if (written !== undefined) delete config.headers[written]
   const exchange = new Exchange({ client, config, send, attachment })
-  const tokens = typeof oauth === 'object' && oauth.scope !== undefined ? undefined : client.source.usable()
+  const tokens = typeof oauth === 'object' && oauth?.scope !== undefined ? undefined : client.source.usable()
   return tokens !== undefined && isPlainBody(config.data) ? exchange.runAtOnce(tokens) : exchange.run()
 }
 

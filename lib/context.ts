@@ -102,7 +102,7 @@ export class OAuthContext {
   }
 
   async #leased<T>(work: (lease: Lease) => Promise<T>): Promise<T> {
-    const { lease, end } = openLease(this.#state)
+    const { lease, end } = openLease(this.#state, this.#state.now() + leaseDeadline)
     try {
       return await withDeadline(() => work(lease), leaseDeadline, 'changing the session')
     } finally {
@@ -165,6 +165,11 @@ export class OAuthContext {
   /** Removes the tokens from memory and storage without telling the server; `signOut()` of the provider revokes them too. */
   clearTokens(): Promise<void> {
     return this.exclusive((lease) => lease.tokens.clear())
+  }
+
+  /** Whether the storage has not taken the latest state yet; it is tried again at the next use. */
+  get isStorageBehind(): boolean {
+    return this.#store.isBehind
   }
 
   /** Whether several processes may share the storage. */

@@ -98,3 +98,11 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal 
     stop()
   }
 }
+
+/** Lets a controller abort with a signal, at once if that has aborted; the function returned ends it. */
+export function follow(signal: AbortSignal, controller: AbortController): () => void {
+  const onAbort = (): void => controller.abort(signal.reason)
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  return () => signal.removeEventListener('abort', onAbort)
+}

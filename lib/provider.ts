@@ -125,7 +125,8 @@ export class OAuthClientProvider {
 
   /**
    * Ends the session: revokes the tokens where the server can (RFC 7009) unless `revoke` is false, and removes them from
-   * memory and storage whatever the server answers. The registration stays.
+   * memory and storage whatever the server answers. The registration stays. Rejects with `OAUTH_STORE_WRITE` when the
+   * storage could not be written; memory is empty all the same.
    */
   async signOut(o: { revoke?: boolean } = {}): Promise<void> {
     this.#source.forgetSession()

@@ -1,5 +1,5 @@
 import { metadataOf } from './metadata/discovered-server'
-import { isOAuthFlowError } from './errors'
+import { isOAuthFlowError, OAuthFlowError } from './errors'
 import type { GrantRecord } from './storage/record'
 import type { Verbs } from './verbs'
 
@@ -15,6 +15,19 @@ export async function signOut({ context, tokenEndpoint }: Verbs, revoke: boolean
   })
   const origin = new URL(context.server?.issuer ?? settings.serverUrl).origin
   events.emit('signedOut', { origin, duration: settings.now() - startedAt, revoked })
+  if (context.isStorageBehind) throw stillStored()
+}
+
+function stillStored(): OAuthFlowError {
+  return new OAuthFlowError(
+    'The session is over here, but the storage did not take that: its tokens are still in it.',
+    {
+      code: 'OAUTH_STORE_WRITE',
+      phase: 'storage',
+      retryable: true,
+      hint: 'Call signOut() again when the storage can be written.',
+    },
+  )
 }
 
 /** RFC 7009 §2.1: the refresh token first, which takes the access token with it at many servers. */

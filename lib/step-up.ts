@@ -64,12 +64,15 @@ export class StepUp {
       events.emit('stepUp', { origin: new URL(server?.issuer ?? settings.serverUrl).origin, duration: 0, scope })
     }
     this.#underWay.set(key, others + 1)
+    let wasAsked = false
+    const stopListening = events.on('authorizationRequired', ({ asking }) => (wasAsked ||= asking))
     try {
       return await this.#source.obtain({ ...need, scope }, signal)
     } catch (error) {
-      if (isOAuthFlowError(error) && beforeAsking.has(error.phase)) this.#asked.delete(key)
+      if (isOAuthFlowError(error) ? beforeAsking.has(error.phase) : !wasAsked) this.#asked.delete(key)
       throw isDeclined(error) ? notGiven(scope, settings.serverUrl, error) : error
     } finally {
+      stopListening()
       this.#leave(key)
     }
   }

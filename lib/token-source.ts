@@ -104,7 +104,8 @@ export class TokenSource {
     if (refused === undefined || this.#accepted === refused.access_token) return true
     const current = this.#context.currentTokens
     if (current?.access_token !== refused.access_token) return true
-    return this.#context.settings.now() - refused.issuedAt >= freshRefusal
+    const age = this.#context.settings.now() - refused.issuedAt
+    return age < 0 || age >= freshRefusal
   }
 
   /**
@@ -118,6 +119,7 @@ export class TokenSource {
     const generation = this.#generation
     for (let round = 1; ; round += 1) {
       const outcome = await this.#obtainSilently(need, signal)
+      if (generation !== this.#generation) throw this.desk.signedOutMeanwhile()
       const { tokens, earned } = outcome.kind === 'tokens' ? outcome : await this.#ask(need, outcome, signal)
       if (generation !== this.#generation) throw this.desk.signedOutMeanwhile()
       if (earned || this.#isGood(tokens, need) || round >= maxRounds) return tokens

@@ -100,6 +100,7 @@ class DeviceFlow implements InteractiveFlow {
   async visit(signIn: DeviceSignIn, signal: AbortSignal): Promise<Earned> {
     const authorization = this.#authorizations.get(signIn)
     if (authorization === undefined) throw codeExpired()
+    signal.throwIfAborted()
     const ending = new AbortController()
     const onAbort = (): void => ending.abort(signal.reason)
     signal.addEventListener('abort', onAbort)

@@ -25,6 +25,9 @@ export type RenewalOutcome =
 const maxTries = 3
 /** Milliseconds for all tries of one renewal: they end within the lease of the lock. */
 const budget = 25_000
+/** Milliseconds that storing may take, and that one answer may take. */
+const toStore = 2_000
+const longestAnswer = 10_000
 const firstBackOff = 500
 /** Milliseconds without a new attempt after a transient failure. */
 const pause = 3_000
@@ -62,7 +65,7 @@ export class RefreshToken {
 
   /** Renews the tokens of the grant in use and stores them before giving them. */
   async renew(
-    lease: Pick<Lease, 'tokens'>,
+    lease: Pick<Lease, 'tokens' | 'until'>,
     grant: GrantRecord,
     o: { keepAccessToken: boolean },
   ): Promise<RenewalOutcome> {
@@ -71,7 +74,7 @@ export class RefreshToken {
     if (paused !== undefined && isOn(paused, now()) && paused.refreshToken === grant.tokens?.refresh_token)
       return { kind: 'transient', error: paused.error }
     const startedAt = now()
-    const outcome = await this.#try(grant, 1, startedAt + budget)
+    const outcome = await this.#try(grant, 1, Math.min(startedAt + budget, lease.until - toStore))
     const told = { origin: new URL(grant.server.issuer).origin, duration: now() - startedAt }
     if ('tokens' in outcome) return this.#renewed(lease, grant, outcome.tokens, told)
     this.#report(outcome.error, told)
@@ -81,7 +84,7 @@ export class RefreshToken {
   }
 
   async #try(grant: GrantRecord, attempt: number, deadline: number): Promise<RenewalOutcome> {
-    const { now } = this.#context.settings
+    const { now, requestTimeout } = this.#context.settings
     try {
       const parameters = { grant_type: 'refresh_token', refresh_token: grant.tokens?.refresh_token ?? '' }
       const { server, client } = grant
@@ -101,7 +104,8 @@ export class RefreshToken {
       const kind = this.#isAboutTheProof(error, grant) ? 'transient' : this.#classify(error)
       if (kind !== 'transient' || attempt >= maxTries || !error.retryable) return { kind, error }
       const wait = error.retryAfter ?? this.#backOff(attempt)
-      if (now() + wait + 1_000 > deadline) return { kind, error }
+      // An answer that comes when the lease is over cannot be stored, and a rotated token would be lost.
+      if (now() + wait + Math.min(requestTimeout, longestAnswer) > deadline) return { kind, error }
       await sleep(wait)
       return this.#try(grant, attempt + 1, deadline)
     }

@@ -157,7 +157,7 @@ export class Exchange {
     const { source, stepUp } = this.#client
     await this.#wait(source.load())
     const { oauth } = this.#config
-    const declared = typeof oauth === 'object' ? oauth.scope : undefined
+    const declared = typeof oauth === 'object' ? oauth?.scope : undefined
     const scope = declared === undefined ? undefined : stepUp.missing(declared)
     if (scope !== undefined) {
       this.#widened = true

@@ -18,7 +18,7 @@ const addresser = new Axios({})
  */
 export class ProtectedUrls {
   readonly #context: OAuthContext
-  #boundary: string
+  #boundary = ''
   /** The last base URL found inside; plain paths below it need no second look. */
   #safeBase: string | undefined
 
@@ -58,7 +58,11 @@ export class ProtectedUrls {
 
   /** The resource in the server's spelling once it is known, until then the server URL. */
   #currentBoundary(): string {
-    return this.#context.protectedResourceMetadata?.resource ?? this.#context.settings.serverUrl
+    const { serverUrl } = this.#context.settings
+    const resource = this.#context.protectedResourceMetadata?.resource
+    if (resource === undefined || resource === this.#boundary) return resource ?? serverUrl
+    // A configured `resource` may name another place: an audience, and none where the API is.
+    return contains(resource, serverUrl) ? resource : serverUrl
   }
 
   #isSafeBase(baseURL: string): boolean {

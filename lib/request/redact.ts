@@ -16,10 +16,13 @@ interface RequestSummary {
  * Idempotent.
  */
 export function redactResponse(response: AxiosResponse<unknown>): AxiosResponse {
+  // An interceptor before ours may have put anything in the place of the response, which is not ours to change.
+  if (!isObject(response) || !isObject(response.config) || typeof response.status !== 'number') return response
   const { data, config } = response as AxiosResponse<unknown> & { config?: InternalAxiosRequestConfig<unknown> }
   const request: unknown = response.request
   if (holdsHeaders(request)) response.request = summarize(request)
   if (isObject(data) && holdsHeaders(data.req)) renderPlainly(data)
+  if (isObject(data)) redactFailures(data)
   if (isObject(config?.data) && config.data.readableEnded === true) unpipe(config.data)
   return response
 }
@@ -42,10 +45,22 @@ function renderPlainly(stream: Record<PropertyKey, unknown>): void {
   Object.defineProperty(stream, Symbol.for('nodejs.util.inspect.custom'), { value, configurable: true })
 }
 
+/** A stream of Node fails after the response was handed over, with an error of axios that leads to the request. */
+function redactFailures(stream: Record<PropertyKey, unknown>): void {
+  const { errorMonitor } = stream.constructor as { errorMonitor?: symbol }
+  const { on } = stream as { on?: (event: symbol, listener: (error: unknown) => void) => void }
+  if (errorMonitor !== undefined && typeof on === 'function') on.call(stream, errorMonitor, redactError)
+}
+
 /** A body that was sent as a stream is still tied to the request it went into. */
 function unpipe(stream: Record<PropertyKey, unknown>): void {
-  const { unpipe: release } = stream as { unpipe?: () => void }
-  if (typeof release === 'function') release.call(stream)
+  const { unpipe: release, _readableState: state } = stream as {
+    unpipe?: (target: unknown) => void
+    _readableState?: { pipes?: unknown }
+  }
+  if (typeof release !== 'function') return
+  // The caller may be piping it elsewhere as well.
+  for (const target of [state?.pipes ?? []].flat()) if (holdsHeaders(target)) release.call(stream, target)
 }
 
 /** Whether this is a request of Node's HTTP client or of fetch; a summary and an XMLHttpRequest are not. */

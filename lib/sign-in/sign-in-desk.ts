@@ -8,7 +8,7 @@ import {
 } from '../errors'
 import type { OAuthEvents } from '../events'
 import type { InteractiveFlow, SignIn } from '../grants/grant'
-import { SingleFlight, unlessAborted } from '../mutex'
+import { follow, SingleFlight, unlessAborted } from '../mutex'
 import type { Need } from '../need'
 import { parseAuthorizationResponse } from '../protocol/authorization'
 import type { AuthorizationCallback } from '../options'
@@ -39,6 +39,8 @@ export class SignInDesk {
   readonly #offers = new SingleFlight<Offer>()
   readonly #visits = new Map<string, Visit>()
   #pending: { readonly scope: string } | undefined
+  /** Aborts when the session that sign-ins are for is over. */
+  #over = new AbortController()
   #offer: Offer | undefined
 
   constructor(verbs: Verbs) {
@@ -74,15 +76,23 @@ export class SignInDesk {
     const flow = this.#flow
     if (flow === undefined) throw this.#withoutUrl()
     const { state = '' } = parseAuthorizationResponse(callback)
-    const tokens = await this.#context.exclusive((lease) => flow.complete(lease, callback))
-    this.#offer = undefined
-    this.#visits.get(state)?.finished(tokens)
+    try {
+      const tokens = await this.#context.exclusive((lease) => flow.complete(lease, callback))
+      this.#offer = undefined
+      this.#visits.get(state)?.finished(tokens)
+    } catch (error) {
+      const visit = this.#visits.get(state)
+      const isOpen = visit && (await this.#context.exclusive((lease) => lease.transactions.isOpen(state)))
+      if (isOpen === false && isOAuthFlowError(error)) visit?.stop(error)
+      throw error
+    }
   }
 
   /** Ends every wait for a person: the session is over. */
   reset(): void {
     this.#offer = undefined
-    for (const visit of this.#visits.values()) visit.stop(this.signedOutMeanwhile())
+    this.#over.abort(this.signedOutMeanwhile())
+    this.#over = new AbortController()
   }
 
   signedOutMeanwhile(): OAuthAuthorizationError {
@@ -95,9 +105,12 @@ export class SignInDesk {
   async #interact(need: Need, key: string, abandoned: AbortSignal): Promise<TokenSet> {
     const own = { scope: key }
     this.#pending = own
+    const ending = new AbortController()
+    const stopFollowing = [abandoned, this.#over.signal].map((signal) => follow(signal, ending))
     try {
-      return await this.#ask(need, abandoned)
+      return await this.#ask(need, ending.signal)
     } finally {
+      for (const stop of stopFollowing) stop()
       // One that was abandoned cleans up while the next one may be under way.
       if (this.#pending === own) this.#pending = undefined
     }
@@ -107,7 +120,7 @@ export class SignInDesk {
     const flow = this.#flow
     if (flow === undefined) throw this.#withoutUrl()
     const signIn = await this.#begin(need)
-    this.#tell(need, signIn, true)
+    if (!abandoned.aborted) this.#tell(need, signIn, true)
     let answer: unknown
     try {
       const outcome = await this.#visit(flow, signIn, abandoned)
@@ -118,7 +131,10 @@ export class SignInDesk {
       throw error
     }
     try {
-      const tokens = await this.#context.exclusive((lease) => flow.complete(lease, answer))
+      const tokens = await this.#context.exclusive((lease) => {
+        abandoned.throwIfAborted()
+        return flow.complete(lease, answer)
+      })
       this.#offer = undefined
       return tokens
     } catch (error) {

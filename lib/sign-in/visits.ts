@@ -34,11 +34,13 @@ export class Visits {
     const { redirectHandler, callbackHandler } = this.#handlers
     const session = this.#sessions.get(state)
     try {
+      // Everybody may have gone while the sign-in began.
+      signal.throwIfAborted()
       if (session !== undefined) {
         // Listening comes first: the callback may arrive before the launcher returns, and a launcher may hang.
         const callback = callbackFrom((o) => session.callbackHandler(o), { state, signal })
         void showTo((url) => session.redirectHandler(url), authorizationUrl)
-        return await callback
+        return await unlessAborted(callback, signal)
       }
       if (redirectHandler === undefined || callbackHandler === undefined) throw nobodyToAsk()
       await unlessAborted(showTo(redirectHandler, authorizationUrl), signal)

@@ -20,8 +20,9 @@ export interface LeaseState extends TransactionState {
 const rememberedDead = 5
 
 /** Makes a lease; `end` kills it. */
-export function openLease(state: LeaseState): { lease: Lease; end: () => void } {
+export function openLease(state: LeaseState, until: number): { lease: Lease; end: () => void } {
   const slices: Lease = {
+    until,
     metadata: metadataLease(state),
     clients: clientLease(state),
     tokens: tokenLease(state),
@@ -147,7 +148,7 @@ async function clearTokens(session: Session): Promise<void> {
   const grants: GrantRecord[] = []
   for (const ref of session.pointer?.grants ?? []) {
     const stored = await session.grantsAt(ref.issuer)
-    grants.push(...stored.filter((grant) => grant.client.client_id === ref.clientId && grant.tokens !== undefined))
+    grants.push(...stored.filter((grant) => grant.client.client_id === ref.clientId))
   }
   // Oldest first, so that the grant in use stays the one in use.
   for (const grant of grants.reverse()) {

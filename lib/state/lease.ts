@@ -83,6 +83,8 @@ export interface TransactionLease {
  * when that work has settled. Take the slice you need: `Pick<Lease, 'clients'>`.
  */
 export interface Lease {
+  /** When it ends at the latest, in milliseconds since the epoch. */
+  readonly until: number
   readonly metadata: MetadataLease
   readonly clients: ClientLease
   readonly tokens: TokenLease

@@ -38,6 +38,11 @@ export class Store {
     this.#origin = o.origin
   }
 
+  /** Whether something could not be written yet. */
+  get isBehind(): boolean {
+    return this.#unsaved.size > 0
+  }
+
   /** Whether several processes may share the storage. */
   get lockable(): boolean {
     return this.#storage.lock !== undefined
@@ -55,9 +60,14 @@ export class Store {
    */
   async write<R>(key: string, record: R, previous: Stored<R> | undefined, ttl?: number): Promise<Stored<R>> {
     const value = JSON.stringify(record)
-    const expected = this.#unsaved.get(key)?.expected ?? previous?.raw ?? null
+    const unsaved = this.#unsaved.get(key)
+    const expected = unsaved?.expected ?? previous?.raw ?? null
     try {
-      await this.#set(key, { value, expected, ttl })
+      await this.#set(key, { value, expected, ttl }).catch((error: unknown) => {
+        // What is thought unsaved may have arrived, and only its acknowledgement was lost.
+        if (unsaved === undefined || !isConflict(error)) throw error
+        return this.#set(key, { value, expected: unsaved.value, ttl })
+      })
       this.#unsaved.delete(key)
     } catch (error) {
       if (isConflict(error)) {
@@ -99,15 +109,14 @@ export class Store {
   async exclusive<T>(key: string, work: () => Promise<T>): Promise<T> {
     const storage = this.#storage
     if (storage.lock === undefined) return work()
-    let isOurs = false
+    let outcome: Promise<T> | undefined
     let begin = (): void => undefined
     const begun = new Promise<void>((resolve) => (begin = resolve))
     const wait = async (signal: AbortSignal): Promise<{ locked: Promise<T> | undefined }> => {
       const turn = (): Promise<T> => {
         signal.throwIfAborted()
-        isOurs = true
         begin()
-        return work()
+        return (outcome = work())
       }
       const locked = storage.lock?.(key, turn, { signal })
       await Promise.race([begun, locked])
@@ -117,7 +126,9 @@ export class Store {
       const { locked } = await withDeadline(wait, lockDeadline, 'waiting for the lock of the storage')
       return (await withDeadline(() => locked, heldDeadline, 'waiting for the storage to end its lock')) as T
     } catch (error) {
-      if (isOurs) throw error
+      // How the lock ended takes nothing from what was done under it.
+      if (outcome !== undefined && !isOAuthFlowError(error)) return outcome
+      if (outcome !== undefined) throw error
       throw this.#failure('OAUTH_STORE_LOCK', 'The lock of the token storage could not be had.', error)
     }
   }
