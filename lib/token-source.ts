@@ -31,7 +31,8 @@ const maxRounds = 3
 
 /**
  * Keeps one resource's tokens valid: hands out what memory holds, renews once for everybody, and asks a person only when
- * nothing else is left. The only caller of {@link OAuthContext.exclusive} besides the provider.
+ * nothing else is left. With the sign-in desk and sign-out the only caller of
+ * {@link OAuthContext.exclusive}.
  */
 export class TokenSource {
   readonly #context: OAuthContext
@@ -75,15 +76,16 @@ export class TokenSource {
     const now = this.#context.settings.now()
     const state = freshness(tokens, now)
     if (state === 'fresh') return tokens
-    if (!this.#canRenewSilently()) return isExpired(tokens, now) ? undefined : tokens
+    if (!this.canRenewSilently()) return isExpired(tokens, now) ? undefined : tokens
     if (state === 'expired') return undefined
     this.#renewInBackground()
     return tokens
   }
 
   /** Whether a token can be had without a challenge of the resource and without a person. */
-  canObtainSilently(): boolean {
-    return this.#canRenewSilently()
+  canRenewSilently(): boolean {
+    if (this.#context.settings.grant.kind === 'silent') return this.#context.grant !== undefined
+    return this.#context.canRefreshToken()
   }
 
   /** The resource has accepted this token. */
@@ -159,7 +161,9 @@ export class TokenSource {
   }
 
   #renewInBackground(): void {
-    if (this.#silent.has(flightKey({})) || this.#context.reentrance.isWithin('lock')) return
+    const { grant, reentrance } = this.#context
+    if (this.#silent.has(flightKey({})) || reentrance.isWithin('lock')) return
+    if (grant !== undefined && this.#refresh.isPaused(grant)) return
     this.renewQuietly({ early: true }).catch(() => undefined)
   }
 
@@ -251,11 +255,6 @@ export class TokenSource {
   #neverAccepted(current: TokenSet | undefined, need: Need): boolean {
     const token = current?.access_token
     return token !== undefined && token !== this.#accepted && (token === need.refused || token === this.#refused)
-  }
-
-  #canRenewSilently(): boolean {
-    if (this.#context.settings.grant.kind === 'silent') return this.#context.grant !== undefined
-    return this.#context.canRefreshToken()
   }
 }
 

@@ -108,7 +108,43 @@ describe('a request that waits for a sign-in', () => {
   })
 })
 
+describe('a rejection because nobody can be asked', () => {
+  it('offers one started sign-in for each scope, however requests alternate [flow.non-interactive]', async () => {
+    const { api } = world.connect({ interactive: false })
+    const states = new Set<unknown>()
+    for (const scope of ['a', 'b', 'a', 'b', 'a', 'b']) {
+      states.add(((await refusalOf(api.get('', { oauth: { scope } }))) as { state?: string }).state)
+    }
+    expect(states.size).toBe(2)
+  })
+})
+
 describe('a storage', () => {
+  it('is left alone by requests in the advisory window while renewal is paused [refresh.pause]', async () => {
+    const memory = new MemoryTokenStorage()
+    let reads = 0
+    const storage: TokenStorage = {
+      get: (key) => {
+        reads += 1
+        return memory.get(key)
+      },
+      set: (key, value, o) => memory.set(key, value, o),
+      delete: (key) => memory.delete(key),
+    }
+    const { api, provider } = world.connect({ storage })
+    await api.get('')
+    world.answer('token', { status: 503, headers: { 'Retry-After': '60' } })
+    world.clock.advance(3600_000 - 60_000)
+    const failed = new Promise((resolve) => provider.on('refreshFailed', resolve))
+    await api.get('')
+    await failed
+    await new Promise((resolve) => setImmediate(resolve))
+    const before = reads
+    for (let n = 0; n < 10; n += 1) await api.get('')
+    expect(reads).toBe(before)
+    expect(world.count('token')).toBe(2)
+  })
+
   it('whose lock fails to end takes nothing from the renewal, and its words reach nobody [RD-07]', async () => {
     const memory = new MemoryTokenStorage()
     let fails = false

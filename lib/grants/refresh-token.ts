@@ -5,7 +5,6 @@ import type { Lease } from '../state/lease'
 import { sha256Base64url } from '../protocol/encoding'
 import { isSecretExpired } from '../protocol/registration'
 import { classifyTokenFailure } from '../protocol/token'
-import { unionScope } from '../protocol/scope'
 import type { GrantRecord, TokenSet } from '../storage/record'
 import type { TokenEndpoint } from '../token-endpoint'
 import { isOn, type Pause } from './pause'
@@ -63,6 +62,17 @@ export class RefreshToken {
     return deadRefreshTokens.length === 0 || !deadRefreshTokens.includes(await sha256Base64url(refreshToken))
   }
 
+  /** Whether the last renewal failed so lately that no new one begins. */
+  isPaused(grant: GrantRecord): boolean {
+    return this.#pauseOf(grant) !== undefined
+  }
+
+  #pauseOf({ tokens }: GrantRecord): { readonly error: OAuthFlowError } | undefined {
+    const paused = this.#paused
+    if (paused === undefined || paused.refreshToken !== tokens?.refresh_token) return undefined
+    return isOn(paused, this.#context.settings.now()) ? paused : undefined
+  }
+
   /** Renews the tokens of the grant in use and stores them before giving them. */
   async renew(
     lease: Pick<Lease, 'tokens' | 'until'>,
@@ -70,9 +80,8 @@ export class RefreshToken {
     o: { keepAccessToken: boolean },
   ): Promise<RenewalOutcome> {
     const { now } = this.#context.settings
-    const paused = this.#paused
-    if (paused !== undefined && isOn(paused, now()) && paused.refreshToken === grant.tokens?.refresh_token)
-      return { kind: 'transient', error: paused.error }
+    const paused = this.#pauseOf(grant)
+    if (paused !== undefined) return { kind: 'transient', error: paused.error }
     const startedAt = now()
     const outcome = await this.#try(grant, 1, Math.min(startedAt + budget, lease.until - toStore))
     const told = { origin: new URL(grant.server.issuer).origin, duration: now() - startedAt }
@@ -151,7 +160,7 @@ export class RefreshToken {
       ...(scope === undefined ? {} : { scope }),
     }
     const { server, client } = grant
-    const requestedScope = unionScope(grant.requestedScope)
+    const { requestedScope } = grant
     const inForce = await lease.tokens.save({ server, client, tokens: kept, requestedScope })
     this.#context.events.emit('refreshed', { ...told, scope, expiresAt: inForce.expiresAt })
     return { kind: 'renewed', tokens: inForce }

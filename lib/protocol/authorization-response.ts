@@ -118,13 +118,6 @@ export function checkHostRelation(o: {
   )
 }
 
-/** Whether two strings are equal, in a time that depends on their lengths only. */
-export function equalConstantTime(a: string, b: string): boolean {
-  let difference = a.length ^ b.length
-  for (let index = 0; index < a.length; index++) difference |= a.charCodeAt(index) ^ b.charCodeAt(index % b.length)
-  return difference === 0
-}
-
 function queryOf(callback: Callback): URLSearchParams {
   if (typeof callback === 'string') return new URLSearchParams(queryText(callback.trim()))
   if (callback instanceof URL) return callback.searchParams

@@ -7,7 +7,6 @@ export {
 export {
   checkHostRelation,
   checkIss,
-  equalConstantTime,
   parseAuthorizationResponse,
   readCode,
   type AuthorizationResponse,

@@ -2,6 +2,7 @@ import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig } from 'ax
 import type { Attachment } from './attachment'
 import { prepareBody, type Replay } from './body'
 import { isOAuthFlowError } from '../errors'
+import { unlessAborted } from '../mutex'
 import type { Need, Refusal } from '../need'
 import { answeringUrl, deliver, discard, type Answered, type Outcome } from './outcome'
 import { patienceOf, type Patience } from './patience'
@@ -165,7 +166,7 @@ export class Exchange {
     }
     const usable = source.usable()
     if (usable !== undefined) return usable
-    if (!source.canObtainSilently() && this.#replay === 'possible') return undefined
+    if (!source.canRenewSilently() && this.#replay === 'possible') return undefined
     return source.obtain(this.#need(undefined), this.#signal())
   }
 
@@ -224,7 +225,6 @@ export class Exchange {
   }
 
   #wait<T>(promise: Promise<T>): Promise<T> {
-    const signal = this.#signal()
-    return this.#client.waitFor(promise, signal)
+    return unlessAborted(promise, this.#signal())
   }
 }

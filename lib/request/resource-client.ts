@@ -1,6 +1,5 @@
 import type { AxiosInstance, AxiosResponse } from 'axios'
 import { isOAuthFlowError, type OAuthErrorCode } from '../errors'
-import { unlessAborted } from '../mutex'
 import type { Refusal } from '../need'
 import { finalUrl, ProtectedUrls } from './protected-urls'
 import { redirectPolicy, type BeforeRedirect } from './redirects'
@@ -80,10 +79,6 @@ export class ResourceClient {
       this.#lastFailure = { code, message, at: this.source.context.settings.now() }
     }
     return error
-  }
-
-  waitFor<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-    return unlessAborted(promise, signal)
   }
 }
 

@@ -23,10 +23,8 @@ interface Visit {
   readonly stop: (error: OAuthFlowError) => void
 }
 
-/** A sign-in that is offered in an error, and the scope it is for. */
-interface Offer extends SignIn {
-  readonly wanted: string
-}
+/** Scopes for which a started sign-in is kept to be offered again. */
+const maxOffers = 10
 
 /**
  * Where people are asked: one sign-in at a time however many requests need it, without any lock while the person is
@@ -36,12 +34,13 @@ export class SignInDesk {
   readonly #context: OAuthContext
   readonly #flow: InteractiveFlow | undefined
   readonly #signIns = new SingleFlight<TokenSet>({ abandonable: true })
-  readonly #offers = new SingleFlight<Offer>()
+  readonly #offers = new SingleFlight<SignIn>()
   readonly #visits = new Map<string, Visit>()
   #pending: { readonly scope: string } | undefined
   /** Aborts when the session that sign-ins are for is over. */
   #over = new AbortController()
-  #offer: Offer | undefined
+  /** Sign-ins that were offered in an error, by the scope they are for. */
+  readonly #offered = new Map<string, SignIn>()
 
   constructor(verbs: Verbs) {
     const { grant } = verbs.context.settings
@@ -78,7 +77,7 @@ export class SignInDesk {
     const { state = '' } = parseAuthorizationResponse(callback)
     try {
       const tokens = await this.#context.exclusive((lease) => flow.complete(lease, callback))
-      this.#offer = undefined
+      this.#offered.clear()
       this.#visits.get(state)?.finished(tokens)
     } catch (error) {
       const visit = this.#visits.get(state)
@@ -90,7 +89,7 @@ export class SignInDesk {
 
   /** Ends every wait for a person: the session is over. */
   reset(): void {
-    this.#offer = undefined
+    this.#offered.clear()
     this.#over.abort(this.signedOutMeanwhile())
     this.#over = new AbortController()
   }
@@ -135,7 +134,7 @@ export class SignInDesk {
         abandoned.throwIfAborted()
         return flow.complete(lease, answer)
       })
-      this.#offer = undefined
+      this.#offered.clear()
       return tokens
     } catch (error) {
       // A registration that worked before and is unknown by now is made anew, once.
@@ -190,18 +189,21 @@ export class SignInDesk {
   }
 
   /** The offer that can still be taken: another process may have finished its sign-in. */
-  async #standingOffer(wanted: string): Promise<Offer | undefined> {
-    const offer = this.#offer
-    if (offer?.wanted !== wanted || this.#context.settings.now() >= offer.expiresAt) return undefined
+  async #standingOffer(wanted: string): Promise<SignIn | undefined> {
+    const offer = this.#offered.get(wanted)
+    if (offer === undefined || this.#context.settings.now() >= offer.expiresAt) return undefined
     const { state } = offer
     const isOpen = state === undefined || (await this.#context.exclusive((lease) => lease.transactions.isOpen(state)))
     return isOpen ? offer : undefined
   }
 
-  async #newOffer(need: Need, wanted: string): Promise<Offer> {
-    const offer = { ...(await this.#begin(need)), wanted }
+  async #newOffer(need: Need, wanted: string): Promise<SignIn> {
+    const offer = await this.#begin(need)
     this.#tell(need, offer, false)
-    this.#offer = offer
+    this.#offered.delete(wanted)
+    this.#offered.set(wanted, offer)
+    const [oldest] = this.#offered.keys()
+    if (this.#offered.size > maxOffers && oldest !== undefined) this.#offered.delete(oldest)
     return offer
   }
 

@@ -139,7 +139,6 @@ function tokenLease(state: LeaseState): TokenLease {
       }))
       return true
     },
-    reload: () => session.load(),
     clear: () => clearTokens(session),
   }
 }

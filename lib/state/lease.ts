@@ -55,8 +55,6 @@ export interface TokenLease {
    * the store holds another refresh token by now. Gives whether the session ended.
    */
   end(refreshToken: string, o: { keepAccessToken: boolean }): Promise<boolean>
-  /** Reads the store again. */
-  reload(): Promise<void>
   /** Removes the tokens of every grant of the session; the registrations stay. */
   clear(): Promise<void>
 }

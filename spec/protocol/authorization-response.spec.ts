@@ -1,13 +1,7 @@
 import fc from 'fast-check'
 import * as oauth from 'oauth4webapi'
 import { OAuthAuthorizationError } from '../../lib/errors'
-import {
-  checkHostRelation,
-  checkIss,
-  equalConstantTime,
-  parseAuthorizationResponse,
-  readCode,
-} from '../../lib/protocol/authorization'
+import { checkHostRelation, checkIss, parseAuthorizationResponse, readCode } from '../../lib/protocol/authorization'
 import { thrownBy } from './thrown-by'
 
 const issuer = 'https://as.example'
@@ -258,22 +252,5 @@ describe('checkHostRelation({ authorizationEndpoint, tokenEndpoint, issuer, trus
     const o = endpoints('app.corp.example', 'api.corp.example')
     expect(() => checkHostRelation({ ...o, trustedEndpoints: [o.authorizationEndpoint] })).not.toThrow()
     expect(() => checkHostRelation({ ...o, trustedEndpoints: ['https://app.corp.example'] })).toThrow()
-  })
-})
-
-describe('equalConstantTime(a, b)', () => {
-  it('is true for equal strings only [state.verified] [CB-02] [CB-03]', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (a, b) => {
-        expect(equalConstantTime(a, a)).toBe(true)
-        expect(equalConstantTime(a, b)).toBe(a === b)
-        expect(equalConstantTime(a, `${a}x`)).toBe(false)
-        expect(equalConstantTime(`${a}x`, a)).toBe(false)
-      }),
-    )
-    expect(equalConstantTime('aa', 'a')).toBe(false)
-    expect(equalConstantTime('', '')).toBe(true)
-    expect(equalConstantTime('', '\u0000')).toBe(false)
-    expect(equalConstantTime('\u0000', '')).toBe(false)
   })
 })
