@@ -104,15 +104,18 @@ export function retryAfterOf({ header }: HttpResponse, now: number): number | un
   return parseRetryAfter(header('retry-after') ?? header('x-retry-after'), now)
 }
 
-function headerOf(headers: unknown, name: string): string | undefined {
-  const lookup = headers as { get?: (name: string) => unknown } & Record<string, unknown>
-  const value = typeof lookup.get === 'function' ? lookup.get(name) : ownHeader(lookup, name)
-  if (value === undefined || value === null) return undefined
-  return Array.isArray(value) ? value.join(', ') : `${value as string | number}`
+/** A response header without regard to case, in whatever shape and value an adapter keeps the headers. */
+export function rawHeader(headers: unknown, name: string): unknown {
+  // A mock may answer without headers.
+  const lookup = (headers ?? {}) as { get?: (name: string) => unknown } & Record<string, unknown>
+  if (typeof lookup.get === 'function') return lookup.get(name)
+  return Object.entries(lookup).find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1]
 }
 
-function ownHeader(headers: Record<string, unknown>, name: string): unknown {
-  return Object.entries(headers).find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1]
+function headerOf(headers: unknown, name: string): string | undefined {
+  const value = rawHeader(headers, name)
+  if (value === undefined || value === null) return undefined
+  return Array.isArray(value) ? value.join(', ') : `${value as string | number}`
 }
 
 function refuseRedirect(response: AxiosResponse, { url, phase }: HttpRequest): void {

@@ -3,6 +3,7 @@ import type { OAuthContext } from './context'
 import { checkPinned, metadataOf } from './metadata/discovered-server'
 import type { Discovery } from './discovery'
 import { isOAuthFlowError, OAuthAuthorizationError, OAuthDiscoveryError } from './errors'
+import { emitAuthorized } from './grants/authorized'
 import type { InteractiveFlow, InteractiveGrant, SignIn } from './grants/grant'
 import type { Lease } from './state/lease'
 import type { Need } from './need'
@@ -12,7 +13,6 @@ import { base64url } from './protocol/encoding'
 import { sameIssuer } from './protocol/issuer'
 import { checkCodeSupport, checkPkceSupport } from './protocol/metadata'
 import { PkceParameters } from './protocol/pkce'
-import { parseScope } from './protocol/scope'
 import { sameRedirectUri } from './protocol/registration'
 import type { ReceiverSession } from './receiver'
 import type { Registrar } from './registrar'
@@ -126,7 +126,8 @@ export class PkceFlow implements InteractiveFlow {
     const tokens = await this.#redeem(lease, { server, client, parameters, requestedScope: scope, boundTo: dpop?.jkt })
     const stored = await lease.tokens.save({ server, client, tokens, requestedScope: scope })
     await lease.clients.forgetRejected(server.issuer)
-    this.#authorized(stored, { server, scope, startedAt: transaction.createdAt })
+    const refreshable = stored.refresh_token !== undefined
+    emitAuthorized(this.#context, { server, scope, tokens: stored, refreshable, startedAt: transaction.createdAt })
     return stored
   }
 
@@ -222,19 +223,6 @@ export class PkceFlow implements InteractiveFlow {
       code: 'OAUTH_AS_CHANGED',
       endpoint: server.issuer,
       hint: 'Start the sign-in again.',
-    })
-  }
-
-  #authorized(tokens: TokenSet, o: { server: DiscoveredServer; scope: string | undefined; startedAt: number }): void {
-    const asked = parseScope(o.scope)
-    this.#context.events.emit('authorized', {
-      origin: new URL(o.server.issuer).origin,
-      duration: this.#context.settings.now() - o.startedAt,
-      issuer: o.server.issuer,
-      scope: tokens.scope,
-      expiresAt: tokens.expiresAt,
-      refreshable: tokens.refresh_token !== undefined,
-      unasked: parseScope(tokens.scope).filter((scope) => !asked.includes(scope)),
     })
   }
 }

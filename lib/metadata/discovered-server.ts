@@ -3,7 +3,7 @@ import type { AuthorizationServerMetadata } from '../protocol/metadata'
 import type { DiscoveredServer } from '../storage/record'
 
 /** Endpoints that get credentials: they stay where they were first used, or move to the issuer's origin (THREATS D11). */
-const pinnedMembers = [
+export const credentialEndpoints = [
   'token_endpoint',
   'registration_endpoint',
   'revocation_endpoint',
@@ -20,7 +20,7 @@ export function metadataOf(server: DiscoveredServer): AuthorizationServerMetadat
 export function checkPinned(known: DiscoveredServer, found: DiscoveredServer): void {
   const before = metadataOf(known)
   const after = metadataOf(found)
-  const moved = pinnedMembers.find((name) => {
+  const moved = credentialEndpoints.find((name) => {
     const [was, is] = [before[name], after[name]]
     if (typeof was !== 'string' || typeof is !== 'string' || was === is) return false
     return new URL(is).origin !== new URL(found.issuer).origin

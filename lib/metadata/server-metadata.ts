@@ -5,18 +5,12 @@ import { checkEndpoint, isLoopbackUrl, type EndpointRule } from '../protocol/end
 import { checkIssuer, isUsableIssuer } from '../protocol/issuer'
 import type { JsonObject } from '../protocol/json'
 import { parseAuthorizationServerMetadata, type AuthorizationServerMetadata } from '../protocol/metadata'
+import { credentialEndpoints } from './discovered-server'
 import type { Settings } from '../settings'
 import type { DiscoveredServer } from '../storage/record'
 
 /** Endpoints that a client may use; each must be a URL it may contact. */
-const endpointMembers = [
-  'authorization_endpoint',
-  'token_endpoint',
-  'registration_endpoint',
-  'revocation_endpoint',
-  'pushed_authorization_request_endpoint',
-  'device_authorization_endpoint',
-] as const
+const endpointMembers = ['authorization_endpoint', ...credentialEndpoints] as const
 
 type AddressRule = Pick<EndpointRule, 'loopback' | 'publicOnly'>
 

@@ -44,7 +44,7 @@ export class Exchange {
   /** Sends with a token that is at hand and a body that can be sent again: dispatched before this returns. */
   runAtOnce(tokens: TokenSet): Promise<AxiosResponse> {
     return this.#attempt(tokens).then((outcome) =>
-      this.#isDone(outcome, tokens) ? deliver(outcome) : this.#goOn(outcome, tokens),
+      this.#isDone(outcome, tokens) ? deliver(outcome) : this.#ending(() => this.#untilDone(outcome, tokens)),
     )
   }
 
@@ -52,20 +52,20 @@ export class Exchange {
   async run(): Promise<AxiosResponse> {
     const data: unknown = this.#config.data
     try {
-      this.#replay = await prepareBody(this.#config)
-      const tokens = await this.#tokensToSend()
-      return await this.#untilDone(await this.#attempt(tokens), tokens)
-    } catch (error) {
-      throw this.#client.noteFailure(error)
+      return await this.#ending(async () => {
+        this.#replay = await prepareBody(this.#config)
+        const tokens = await this.#tokensToSend()
+        return this.#untilDone(await this.#attempt(tokens), tokens)
+      })
     } finally {
       this.#config.data = data
-      this.#patience?.end()
     }
   }
 
-  async #goOn(outcome: Outcome, tokens: TokenSet): Promise<AxiosResponse> {
+  /** Notes a failure of what is left to do, and lets go of whatever it waited with. */
+  async #ending(work: () => Promise<AxiosResponse>): Promise<AxiosResponse> {
     try {
-      return await this.#untilDone(outcome, tokens)
+      return await work()
     } catch (error) {
       throw this.#client.noteFailure(error)
     } finally {

@@ -3,7 +3,7 @@ import type { ClientLease, Lease, MetadataLease, TokenLease } from './lease'
 import { sha256Base64url } from '../protocol/encoding'
 import { sameIssuer } from '../protocol/issuer'
 import { unionScope } from '../protocol/scope'
-import type { DiscoveredServer, GrantRecord, TokenSet } from '../storage/record'
+import type { DiscoveredServer, TokenSet } from '../storage/record'
 import type { Session } from '../storage/session'
 import { transactionLease, type TransactionState } from './transaction-lease'
 
@@ -144,13 +144,8 @@ function tokenLease(state: LeaseState): TokenLease {
 }
 
 async function clearTokens(session: Session): Promise<void> {
-  const grants: GrantRecord[] = []
-  for (const ref of session.pointer?.grants ?? []) {
-    const stored = await session.grantsAt(ref.issuer)
-    grants.push(...stored.filter((grant) => grant.client.client_id === ref.clientId))
-  }
   // Oldest first, so that the grant in use stays the one in use.
-  for (const grant of grants.reverse()) {
+  for (const grant of [...(await session.grants())].reverse()) {
     await session.writeGrant(grant, () => ({ tokens: undefined, endedAt: undefined }))
   }
 }

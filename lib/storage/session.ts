@@ -58,8 +58,16 @@ export class Session {
   }
 
   /** The stored grant records at an issuer, newest first. */
-  async grantsAt(issuer: string): Promise<readonly GrantRecord[]> {
-    const refs = (this.pointer?.grants ?? []).filter((ref) => sameIssuer(ref.issuer, issuer))
+  grantsAt(issuer: string): Promise<readonly GrantRecord[]> {
+    return this.#grantsOf((this.pointer?.grants ?? []).filter((ref) => sameIssuer(ref.issuer, issuer)))
+  }
+
+  /** All stored grant records, newest first. */
+  grants(): Promise<readonly GrantRecord[]> {
+    return this.#grantsOf(this.pointer?.grants ?? [])
+  }
+
+  async #grantsOf(refs: readonly GrantReference[]): Promise<readonly GrantRecord[]> {
     const stored = await Promise.all(refs.map(async (ref) => this.#readGrant(await this.#keyOf(ref))))
     return stored.flatMap((grant) => (grant === undefined ? [] : [grant.record]))
   }

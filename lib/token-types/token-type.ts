@@ -1,5 +1,6 @@
 import type { AxiosResponse, InternalAxiosRequestConfig } from 'axios'
 import type { OAuthFlowError } from '../errors'
+import { rawHeader } from '../http'
 import type { Refusal } from '../need'
 import type { TokenSet } from '../storage/record'
 
@@ -27,10 +28,7 @@ export interface TokenType {
   faultOf?(response: AxiosResponse, refusal: Refusal | undefined): PresentationFault | undefined
 }
 
-/** Reads a response header, `name` in lower case, without regard to case, in whatever shape an adapter keeps the headers. */
+/** Reads a header of a response. */
 export function headerOf(response: AxiosResponse, name: string): unknown {
-  // A mock may answer without headers.
-  const headers = (response.headers ?? {}) as { get?: (name: string) => unknown } & Record<string, unknown>
-  if (typeof headers.get === 'function') return headers.get(name)
-  return Object.entries(headers).find(([key]) => key.toLowerCase() === name)?.[1]
+  return rawHeader(response.headers, name)
 }

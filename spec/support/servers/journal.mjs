@@ -240,3 +240,13 @@ function lose(request, response, what) {
   response.lost = what
   request.socket.destroy()
 }
+
+/** Counts one request to a token endpoint by its grant type, and notes in the entry what was issued. */
+export function countTokenRequest(counts, entry, answer) {
+  const grantType = entry.values?.grant_type ?? 'unknown'
+  counts.tokenRequests[grantType] = (counts.tokenRequests[grantType] ?? 0) + 1
+  if (entry.status !== 200) return
+  counts.tokensIssued[grantType] = (counts.tokensIssued[grantType] ?? 0) + 1
+  const { scope, expires_in, token_type, refresh_token } = answer
+  entry.issued = { scope, expires_in, token_type, refresh: refresh_token !== undefined }
+}

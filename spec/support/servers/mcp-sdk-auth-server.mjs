@@ -13,7 +13,7 @@ import {
 } from '@modelcontextprotocol/sdk/server/auth/errors.js'
 import { requireBearerAuth } from '@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js'
 import { getOAuthProtectedResourceMetadataUrl, mcpAuthRouter } from '@modelcontextprotocol/sdk/server/auth/router.js'
-import { createJournal } from './journal.mjs'
+import { createJournal, countTokenRequest } from './journal.mjs'
 import { mcpEndpoint, needsAdmin } from './mcp-endpoint.mjs'
 import { announce, dieWithParent, readFlags, reserve, startControl } from './runtime.mjs'
 
@@ -169,12 +169,7 @@ function deadRefreshToken() {
 
 function count(entry, { answer }) {
   if (entry.path !== '/token' || entry.method !== 'POST') return
-  const grantType = entry.values?.grant_type ?? 'unknown'
-  counts.tokenRequests[grantType] = (counts.tokenRequests[grantType] ?? 0) + 1
-  if (entry.status !== 200) return
-  counts.tokensIssued[grantType] = (counts.tokensIssued[grantType] ?? 0) + 1
-  const { scope, expires_in, token_type, refresh_token } = answer
-  entry.issued = { scope, expires_in, token_type, refresh: refresh_token !== undefined }
+  countTokenRequest(counts, entry, answer)
 }
 
 function resetCounts() {

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { exportJWK, generateKeyPair } from 'jose'
 import { interactionPage } from './interaction-page.mjs'
-import { createJournal } from './journal.mjs'
+import { createJournal, countTokenRequest } from './journal.mjs'
 import { announce, dieWithParent, readBytes, readFlags, reserve, sendJson, startControl } from './runtime.mjs'
 
 dieWithParent()
@@ -275,12 +275,7 @@ function count(entry, { answer }) {
   if (path === '/auth') counts.authorizationRequests += 1
   if (path === '/token/revocation') counts.revocationRequests += 1
   if (path !== '/token' || entry.method !== 'POST') return
-  const grantType = entry.values?.grant_type ?? 'unknown'
-  counts.tokenRequests[grantType] = (counts.tokenRequests[grantType] ?? 0) + 1
-  if (entry.status !== 200) return
-  counts.tokensIssued[grantType] = (counts.tokensIssued[grantType] ?? 0) + 1
-  const { scope, expires_in, token_type, refresh_token } = answer
-  entry.issued = { scope, expires_in, token_type, refresh: refresh_token !== undefined }
+  countTokenRequest(counts, entry, answer)
 }
 
 function resetCounts() {
